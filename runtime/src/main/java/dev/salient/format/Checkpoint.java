@@ -1,0 +1,47 @@
+package dev.salient.format;
+
+import dev.salient.model.ModelWeights;
+import dev.salient.tokenizer.Tokenizer;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model opened from disk: weights mapped into memory, tokenizer, and what generation needs to know.
+ *
+ * @param source the folder or file
+ * @param tokenizer null where the folder holds none; see {@link #expectTokenizer}
+ * @param chatTemplate a Jinja template, or null
+ * @param endTokens ids that end a generation
+ * @param arena owns the mapped memory; closing this closes it
+ */
+public record Checkpoint(
+        Path source,
+        ModelWeights weights,
+        @Nullable Tokenizer tokenizer,
+        @Nullable String chatTemplate,
+        List<Integer> endTokens,
+        Arena arena)
+        implements AutoCloseable {
+    public Checkpoint {
+        endTokens = List.copyOf(endTokens);
+    }
+
+    /**
+     * The tokenizer, for work that cannot do without.
+     *
+     * @throws FormatException where the model came without one
+     */
+    public Tokenizer expectTokenizer() throws FormatException {
+        if (tokenizer == null) {
+            throw new FormatException("%s: got no tokenizer, want tokenizer.json beside the weights", source);
+        }
+        return tokenizer;
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

@@ -1,0 +1,5 @@
+/** One door to models on disk, and what lies behind it. */
+@NullMarked
+package dev.salient.format;
+
+import org.jspecify.annotations.NullMarked;

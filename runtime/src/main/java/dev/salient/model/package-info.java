@@ -1,0 +1,5 @@
+/** A LLaMA-family model: its sizes, its weights, its forward pass. */
+@NullMarked
+package dev.salient.model;
+
+import org.jspecify.annotations.NullMarked;

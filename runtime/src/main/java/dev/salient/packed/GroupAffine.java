@@ -1,0 +1,76 @@
+package dev.salient.packed;
+
+import static dev.salient.tensor.Preconditions.require;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import dev.salient.tensor.DType;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Integer codes with one scale and one zero point per group of consecutive input channels.
+ *
+ * <p>{@code w[o, i] = scale[o, g] * (code[o, i] - zero[o, g])}, with {@code g = i / groupSize}.
+ *
+ * @param bits bits per code: 2, 3, 4 or 8
+ * @param groupSize input channels that share a scale; divides {@code in}
+ * @param codes [out, in], {@code bits} each; a row is one stream of bits, lowest first within a byte
+ * @param scales [out, in / groupSize], fp16, of either sign
+ * @param zeros [out, in / groupSize], one byte each, in code units: 0 to 2^bits - 1
+ */
+public record GroupAffine(
+        int out, int in, int bits, int groupSize, MemorySegment codes, MemorySegment scales, MemorySegment zeros)
+        implements PackedWeight {
+    public GroupAffine {
+        require(bits == 2 || bits == 3 || bits == 4 || bits == 8, "bits: got %d, want 2, 3, 4 or 8", bits);
+        require(groupSize > 0 && in % groupSize == 0, "groupSize: %d does not divide %d input channels", groupSize, in);
+        require(in % 8 == 0, "in: got %d input channels, want a multiple of 8", in);
+        long groups = (long) out * (in / groupSize);
+        requireBytes("codes", codes, Math.multiplyExact((long) out, (long) in) * bits / Byte.SIZE);
+        requireBytes("scales", scales, groups * Short.BYTES);
+        requireBytes("zeros", zeros, groups);
+        codes = codes.asReadOnly();
+        scales = scales.asReadOnly();
+        zeros = zeros.asReadOnly();
+    }
+
+    private static void requireBytes(String what, MemorySegment data, long want) {
+        require(data.byteSize() == want, "%s: got %d bytes, want %d", what, data.byteSize(), want);
+    }
+
+    /** Groups in one row. */
+    public int groupsPerRow() {
+        return in / groupSize;
+    }
+
+    /** The stored integer at [row, column]. */
+    public int code(int row, int column) {
+        long bit = ((long) row * in + column) * bits;
+        long at = bit >>> 3;
+        int window = codes.get(JAVA_BYTE, at) & 0xFF;
+        if (at + 1 < codes.byteSize()) {
+            window |= (codes.get(JAVA_BYTE, at + 1) & 0xFF) << 8;
+        }
+        return window >>> (bit & 7) & (1 << bits) - 1;
+    }
+
+    public float scale(int row, int group) {
+        return DType.F16.get(scales, (long) row * groupsPerRow() + group);
+    }
+
+    public int zero(int row, int group) {
+        return zeros.get(JAVA_BYTE, (long) row * groupsPerRow() + group) & 0xFF;
+    }
+
+    @Override
+    public long storedBytes() {
+        return codes.byteSize() + scales.byteSize() + zeros.byteSize();
+    }
+
+    @Override
+    public void decodeRow(int row, float[] values, int offset) {
+        for (int i = 0; i < in; i++) {
+            int group = i / groupSize;
+            values[offset + i] = scale(row, group) * (code(row, i) - zero(row, group));
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package dev.salient.packed;
+
+/** GGUF's layouts of a group of weights with its own scale: how many weights, in how many bytes. */
+public enum GroupFormat {
+    /** fp16 d, then 32 signed bytes q: {@code d q}. */
+    Q8_0(32, 34),
+    /** fp16 d, then 32 nibbles q, low halves first: {@code d (q - 8)}. */
+    Q4_0(32, 18),
+    /** fp16 d, fp16 m, then 32 nibbles q: {@code d q + m}. */
+    Q4_1(32, 20),
+    /** fp16 d, 32 high bits, 32 nibbles: {@code d (q - 16)}. */
+    Q5_0(32, 22),
+    /** fp16 d, fp16 m, 32 high bits, 32 nibbles: {@code d q + m}. */
+    Q5_1(32, 24),
+    /** fp16 d of either sign, then 64 two-bit q, lowest bits first: {@code d (q - 1)}. */
+    Q2_0(64, 18);
+
+    private final int groupSize;
+    private final int byteCount;
+
+    GroupFormat(int groupSize, int byteCount) {
+        this.groupSize = groupSize;
+        this.byteCount = byteCount;
+    }
+
+    /** Weights in a group. */
+    public int groupSize() {
+        return groupSize;
+    }
+
+    /** Bytes of a group, scale included. */
+    public int byteCount() {
+        return byteCount;
+    }
+}

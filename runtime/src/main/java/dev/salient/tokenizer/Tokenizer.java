@@ -1,0 +1,27 @@
+package dev.salient.tokenizer;
+
+import java.util.OptionalInt;
+
+/** Text to token ids and back, exactly as the model's own tokenizer does it. */
+public interface Tokenizer {
+    /** The ids of plain text. What looks like a control token in it is text, and no BOS is added. */
+    int[] encode(String text);
+
+    /** The ids of a rendered chat template: control tokens in it are control tokens. */
+    int[] encodeWithControlTokens(String text);
+
+    /** The text of these ids; control tokens are left out, bytes that are no UTF-8 become U+FFFD. */
+    String decode(int[] ids);
+
+    /** The text of one control or ordinary token as the vocabulary writes it. */
+    String token(int id);
+
+    /** Ids run from 0 to this, exclusive. */
+    int vocabSize();
+
+    /** The token that the tokenizer's own template puts before a text; empty where it adds none. */
+    OptionalInt leadingToken();
+
+    /** The id of a token by its exact vocabulary text; empty where there is none. */
+    OptionalInt findId(String token);
+}
