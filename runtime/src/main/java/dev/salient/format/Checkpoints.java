@@ -20,6 +20,7 @@ public final class Checkpoints {
      *
      * @throws FormatException where a file is not what it should be
      */
+    @SuppressWarnings("DoNotCallSuggester")
     public static Checkpoint open(Path source) throws IOException {
         throw new FormatException("%s: got a format that is not read yet", source);
     }

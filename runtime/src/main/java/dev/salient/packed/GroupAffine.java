@@ -50,7 +50,7 @@ public record GroupAffine(
         if (at + 1 < codes.byteSize()) {
             window |= (codes.get(JAVA_BYTE, at + 1) & 0xFF) << 8;
         }
-        return window >>> (bit & 7) & (1 << bits) - 1;
+        return (window >>> (bit & 7)) & ((1 << bits) - 1);
     }
 
     public float scale(int row, int group) {

@@ -55,18 +55,18 @@ public record ScaledGroups(int out, int in, GroupFormat format, MemorySegment da
             }
             case Q5_0 -> {
                 for (int i = 0; i < 32; i++) {
-                    values[offset + i] = d * ((nibble(at + 6, i) | bit(at + 2, i) << 4) - 16);
+                    values[offset + i] = d * ((nibble(at + 6, i) | (bit(at + 2, i) << 4)) - 16);
                 }
             }
             case Q5_1 -> {
                 float m = half(at + 2);
                 for (int i = 0; i < 32; i++) {
-                    values[offset + i] = d * (nibble(at + 8, i) | bit(at + 4, i) << 4) + m;
+                    values[offset + i] = d * (nibble(at + 8, i) | (bit(at + 4, i) << 4)) + m;
                 }
             }
             case Q2_0 -> {
                 for (int i = 0; i < 64; i++) {
-                    int code = data.get(JAVA_BYTE, at + 2 + i / 4) >>> 2 * (i % 4) & 3;
+                    int code = (data.get(JAVA_BYTE, at + 2 + i / 4) >>> (2 * (i % 4))) & 3;
                     values[offset + i] = d * (code - 1);
                 }
             }
@@ -79,10 +79,10 @@ public record ScaledGroups(int out, int in, GroupFormat format, MemorySegment da
 
     private int nibble(long at, int i) {
         int packed = data.get(JAVA_BYTE, at + i % 16);
-        return i < 16 ? packed & 0xF : packed >>> 4 & 0xF;
+        return i < 16 ? packed & 0xF : (packed >>> 4) & 0xF;
     }
 
     private int bit(long at, int i) {
-        return data.get(JAVA_BYTE, at + i / 8) >>> i % 8 & 1;
+        return (data.get(JAVA_BYTE, at + i / 8) >>> (i % 8)) & 1;
     }
 }

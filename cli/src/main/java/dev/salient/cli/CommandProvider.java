@@ -1,0 +1,9 @@
+package dev.salient.cli;
+
+import java.util.List;
+
+/** Brings commands to the program from another module; found by {@link java.util.ServiceLoader}. */
+public interface CommandProvider {
+    /** Objects annotated as picocli commands. */
+    List<Object> commands();
+}
