@@ -1,0 +1,79 @@
+package dev.salient.torch;
+
+import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
+import dev.salient.model.ModelConfig;
+import dev.salient.model.ModelWeights;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * A whole model in libtorch, dense fp32: what training works on, and the oracle of the packed runtime.
+ *
+ * <p>Block-wise quantization never holds one of these: it loads one block at a time.
+ *
+ * @param embedding [vocab, hidden]
+ * @param finalNorm [hidden]
+ * @param head [vocab, hidden]; the embedding itself where tied
+ */
+public record TorchLanguageModel(
+        ModelConfig config, Tensor embedding, List<Block> blocks, Tensor finalNorm, Tensor head) {
+
+    /** One block with its dense weights, each [out, in]. */
+    public record Block(TorchBlock block, Map<Linear, Tensor> weights) {
+        public Block {
+            weights = new EnumMap<>(weights);
+        }
+
+        /** The weight of one linear, [out, in]. */
+        public Tensor weight(Linear linear) {
+            return Objects.requireNonNull(weights.get(linear));
+        }
+
+        /** The block's output, [batch, tokens, hidden]. */
+        public Tensor forward(Tensor x, Rope rope) {
+            return block.forward(x, rope, (linear, input) -> torch.linear(input, weight(linear)));
+        }
+    }
+
+    /** Loads one block, weights rounded to fp16. */
+    public static Block loadBlock(ModelConfig config, BlockWeights stored, TorchDevice device) {
+        Map<Linear, Tensor> weights = new EnumMap<>(Linear.class);
+        for (Linear linear : Linear.values()) {
+            weights.put(linear, device.halfPrecisionValues(stored.linear(linear)));
+        }
+        TorchBlock block =
+                new TorchBlock(config, device.values(stored.attentionNorm()), device.values(stored.mlpNorm()));
+        return new Block(block, weights);
+    }
+
+    /** Loads a whole model, weights rounded to fp16. */
+    public static TorchLanguageModel load(ModelWeights stored, TorchDevice device) {
+        List<Block> blocks = new ArrayList<>();
+        for (BlockWeights block : stored.blocks()) {
+            blocks.add(loadBlock(stored.config(), block, device));
+        }
+        Tensor embedding = device.halfPrecisionValues(stored.embedding());
+        Tensor head = stored.config().tiedEmbeddings() ? embedding : device.halfPrecisionValues(stored.head());
+        return new TorchLanguageModel(stored.config(), embedding, blocks, device.values(stored.finalNorm()), head);
+    }
+
+    /**
+     * The logits after every token of a batch of sequences.
+     *
+     * @param ids [batch, tokens]
+     * @return [batch, tokens, vocab]
+     */
+    public Tensor logits(Tensor ids, Rope rope) {
+        Tensor x = torch.embedding(embedding, ids);
+        for (Block block : blocks) {
+            x = block.forward(x, rope);
+        }
+        return torch.linear(TorchBlock.norm(x, finalNorm, config.normEpsilon()), head);
+    }
+}
