@@ -22,7 +22,7 @@ public final class TorchScope implements AutoCloseable {
         var scopes = PointerScope.getScopeIterator();
         while (scopes.hasNext()) {
             PointerScope enclosing = scopes.next();
-            if (enclosing != scope) {
+            if (!enclosing.equals(scope)) {
                 enclosing.attach(tensor);
                 break;
             }
