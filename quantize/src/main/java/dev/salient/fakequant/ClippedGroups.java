@@ -1,0 +1,89 @@
+package dev.salient.fakequant;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.method.Grid;
+import dev.salient.method.Method.Start;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * A weight in groups, each with two clipping logits that are trained (OmniQuant's learnable weight clipping).
+ *
+ * <p>Of a group with largest weight {@code max} and smallest {@code min}: {@code hi = sigmoid(u) max},
+ * {@code lo = sigmoid(l) min}, {@code s = (hi - lo) / n} with {@code n = 2^bits - 1}, {@code z = round(-lo / s)}, and for
+ * the signed2 grid {@code z = 1 if hi >= -lo, else 2}. The values are {@code s (clamp(round(w / s) + z, 0, n) - z)}.
+ *
+ * @param original [out, in]
+ * @param max [out, in / groupSize]
+ * @param min [out, in / groupSize]
+ * @param upper u, [out, in / groupSize]
+ * @param lower l, [out, in / groupSize]
+ * @param values [out, in], overwritten by {@link FakeQuant#quantize}; a leaf that collects gradients
+ */
+public record ClippedGroups(
+        Grid grid, int groupSize, Tensor original, Tensor max, Tensor min, Tensor upper, Tensor lower, Tensor values) {
+    /** Scales stay within these bounds. */
+    static final float SMALLEST_SCALE = 1e-5f;
+
+    static final float LARGEST_SCALE = 1e4f;
+
+    /** The logit at which the paper starts: sigmoid(4) = 0.982. */
+    private static final float START_LOGIT = 4;
+
+    /** Groups of this weight, [out, in], with the clipping where the method starts it. */
+    public static ClippedGroups of(Tensor original, Grid grid, Start start, TorchDevice device) {
+        try (TorchScope scope = new TorchScope()) {
+            long out = original.size(0);
+            int groupSize = grid.groupSizeFor(Math.toIntExact(original.size(1)));
+            long groups = original.size(1) / groupSize;
+            Tensor grouped = original.view(out, groups, groupSize);
+            Tensor max = scope.keep(grouped.amax(new long[] {2}, false).contiguous());
+            Tensor min = scope.keep(grouped.amin(new long[] {2}, false).contiguous());
+            float[] logits = new float[Math.toIntExact(out * groups)];
+            switch (start) {
+                case RANGE -> java.util.Arrays.fill(logits, START_LOGIT);
+                case SQUARED_ERROR -> ClippingSearch.fill(logits, original, grid, groupSize);
+            }
+            Tensor upper = scope.keep(device.floats(logits, out, groups));
+            Tensor lower = scope.keep(device.floats(logits, out, groups));
+            Tensor values = scope.keep(original.clone().requires_grad_(true));
+            return new ClippedGroups(grid, groupSize, original, max, min, upper, lower, values);
+        }
+    }
+
+    /** Groups in all rows. */
+    int groupCount() {
+        return Math.toIntExact(upper.numel());
+    }
+
+    /** The largest code, n. */
+    int largestCode() {
+        return (1 << grid.bits()) - 1;
+    }
+
+    /** The scale of a group from its clipped range. */
+    static float scale(float hi, float lo, int largestCode) {
+        return Math.clamp((hi - lo) / largestCode, SMALLEST_SCALE, LARGEST_SCALE);
+    }
+
+    /** The zero point of a group from its clipped range and scale. */
+    static float zero(Grid grid, float hi, float lo, float scale) {
+        return switch (grid) {
+            case Grid.Signed2 signed -> hi >= -lo ? 1 : 2;
+            case Grid.Affine affine -> (float) Math.rint(Math.clamp(-lo / scale, -1e4f, 1e4f));
+        };
+    }
+
+    /** Checks that a gradient or a saliency is for this weight. */
+    void requireSameShape(String what, Tensor tensor) {
+        require(
+                tensor.dim() == 2 && tensor.size(0) == original.size(0) && tensor.size(1) == original.size(1),
+                "%s: got %d elements, want [%d, %d]",
+                what,
+                tensor.numel(),
+                original.size(0),
+                original.size(1));
+    }
+}

@@ -1,0 +1,86 @@
+package dev.salient.fakequant;
+
+import dev.salient.method.Grid;
+import dev.salient.torch.TorchScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/** Fake quantization in tensor operations: for any device, and the definition that the fused pass is held to. */
+public final class TensorFakeQuant implements FakeQuant {
+    @Override
+    public void quantize(ClippedGroups weight) {
+        try (TorchScope scope = new TorchScope()) {
+            Parts parts = Parts.of(weight);
+            weight.values().detach().copy_(parts.level.mul(parts.scale).view_as(weight.original()));
+        }
+    }
+
+    @Override
+    public Gradients differentiate(ClippedGroups weight, @Nullable Tensor gradient, @Nullable Weighting preservation) {
+        try (TorchScope scope = new TorchScope()) {
+            Parts parts = Parts.of(weight);
+            Tensor g = gradient == null ? torch.zeros_like(weight.original()) : gradient;
+            double preserved = 0;
+            if (preservation != null) {
+                Tensor off =
+                        parts.level.mul(parts.scale).view_as(weight.original()).sub(weight.original());
+                Tensor weighted = off.mul(preservation.saliency());
+                g = g.add(weighted.mul(new Scalar(2 * preservation.lambda())));
+                preserved = weighted.mul(off).sum().item_double();
+            }
+            Tensor inside = parts.rounded.eq(parts.level);
+            Tensor slope = parts.level.sub(parts.ratio.mul(inside));
+            Tensor toScale = g.view_as(slope)
+                    .mul(slope)
+                    .sum(new long[] {2}, false, new org.bytedeco.pytorch.ScalarTypeOptional())
+                    .mul(parts.free.squeeze(2))
+                    .div(new Scalar(weight.largestCode()));
+            Tensor up = weight.upper().sigmoid();
+            Tensor down = weight.lower().sigmoid();
+            Tensor one = torch.ones_like(up);
+            Tensor upper = toScale.mul(weight.max()).mul(up).mul(one.sub(up));
+            Tensor lower =
+                    toScale.mul(weight.min()).mul(down).mul(one.sub(down)).neg();
+            return new Gradients(scope.keep(upper), scope.keep(lower), preserved);
+        }
+    }
+
+    /**
+     * The formula's quantities, group by group.
+     *
+     * @param ratio w / s, [out, groups, groupSize]
+     * @param rounded the nearest integer
+     * @param level within the grid: code - z
+     * @param scale [out, groups, 1]
+     * @param free 1 where the scale is within its bounds, else 0
+     */
+    private record Parts(Tensor ratio, Tensor rounded, Tensor level, Tensor scale, Tensor free) {
+        static Parts of(ClippedGroups weight) {
+            int n = weight.largestCode();
+            Tensor hi = weight.upper().sigmoid().mul(weight.max()).unsqueeze(2);
+            Tensor lo = weight.lower().sigmoid().mul(weight.min()).unsqueeze(2);
+            Tensor unclamped = hi.sub(lo).div(new Scalar(n));
+            Tensor scale = clamp(unclamped, ClippedGroups.SMALLEST_SCALE, ClippedGroups.LARGEST_SCALE);
+            Tensor zero = switch (weight.grid()) {
+                case Grid.Signed2 signed ->
+                    torch.ones_like(hi).add(hi.lt(lo.neg()).to(torch.ScalarType.Float));
+                case Grid.Affine affine -> clamp(lo.neg().div(scale), -1e4, 1e4).round();
+            };
+            Tensor grouped = weight.original().view(hi.size(0), hi.size(1), weight.groupSize());
+            Tensor ratio = grouped.div(scale);
+            Tensor rounded = ratio.round();
+            Tensor level = rounded.clamp(
+                    new TensorOptional(zero.neg()),
+                    new TensorOptional(zero.neg().add(new Scalar(n))));
+            return new Parts(ratio, rounded, level, scale, unclamped.eq(scale).to(torch.ScalarType.Float));
+        }
+
+        private static Tensor clamp(Tensor x, double bottom, double top) {
+            return x.clamp(new ScalarOptional(new Scalar(bottom)), new ScalarOptional(new Scalar(top)));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+package dev.salient.method;
+
+import static dev.salient.method.Settings.require;
+
+import java.util.List;
+
+/** What to do to the weights of every block, as data. */
+public sealed interface Method {
+    /** The name that users write. */
+    String name();
+
+    Grid grid();
+
+    /** Rank of the adapters; 0 without. */
+    int rank();
+
+    /** Round to nearest: no data, no training. */
+    record Rtn(Grid grid, Start start) implements Method {
+        @Override
+        public String name() {
+            return "rtn";
+        }
+
+        @Override
+        public int rank() {
+            return 0;
+        }
+    }
+
+    /**
+     * ApiQ's block-wise training of clipping and adapters, with ULB-SAPR's saliency-aware preservation in stages.
+     *
+     * @param rank of the adapters; 0 without
+     * @param alpha the adapters' output is scaled by {@code alpha / rank}
+     */
+    record PartialRetraining(
+            Grid grid,
+            Start start,
+            int rank,
+            double alpha,
+            TokenWeighting weighting,
+            Preservation preservation,
+            List<Stage> stages)
+            implements Method {
+        public PartialRetraining {
+            require(rank >= 0, "rank: got %d, want 0 or more", rank);
+            require(alpha > 0, "alpha: got %s, want more than 0", alpha);
+            require(!stages.isEmpty(), "stages: got none, want at least one");
+            stages = List.copyOf(stages);
+        }
+
+        @Override
+        public String name() {
+            return "sapr";
+        }
+
+        /** Whether any stage needs a saliency. */
+        public boolean preserves() {
+            return preservation.lambda() > 0
+                    && stages.stream().anyMatch(stage -> stage.objective().preserves() && stage.epochs() > 0);
+        }
+
+        /** What the adapters' output is multiplied with. */
+        public double scaling() {
+            return rank == 0 ? 0 : alpha / rank;
+        }
+    }
+
+    /** Where the clipping of a group starts. */
+    enum Start {
+        /** The paper's: both logits at 4, so that next to nothing is clipped. */
+        RANGE,
+        /** The clipping with the least squared error of the group. */
+        SQUARED_ERROR
+    }
+}

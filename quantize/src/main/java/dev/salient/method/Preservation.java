@@ -1,0 +1,40 @@
+package dev.salient.method;
+
+import static dev.salient.method.Settings.require;
+
+/**
+ * The saliency-weighted term {@code sum F (W_eff - W)^2} and how much it counts.
+ *
+ * @param lambda its factor in block 0; see {@code scale}
+ * @param multiplier the factor of block k is {@code lambda * multiplier^k}
+ */
+public record Preservation(Saliency saliency, Place place, double lambda, Scale scale, double multiplier) {
+    public Preservation {
+        require(lambda >= 0, "lambda: got %s, want 0 or more", lambda);
+        require(multiplier > 0, "lambda multiplier: got %s, want more than 0", multiplier);
+    }
+
+    /** Which weights matter. */
+    public enum Saliency {
+        /** Squared gradients of the language-model loss. */
+        FISHER,
+        /** All alike: F = 1. */
+        UNIFORM
+    }
+
+    /** Which weights are held near the original's. */
+    public enum Place {
+        /** {@code W_eff = Q(W)}. */
+        BEFORE_ADAPTER,
+        /** {@code W_eff = Q(W) + scaling B A}. */
+        AFTER_ADAPTER
+    }
+
+    /** What a lambda of 1 means. */
+    public enum Scale {
+        /** The paper's: F as it is. */
+        ABSOLUTE,
+        /** The term equals the block's output loss at the first step, whatever the model's and F's magnitude. */
+        RELATIVE
+    }
+}

@@ -1,0 +1,25 @@
+package dev.salient.method;
+
+import com.google.errorprone.annotations.FormatMethod;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/** Checks of settings; this package imports nothing of ours, so it has its own. */
+final class Settings {
+    private Settings() {}
+
+    @FormatMethod
+    static void require(boolean condition, String message, Object... arguments) {
+        if (!condition) {
+            throw new IllegalArgumentException(message.formatted(arguments));
+        }
+    }
+
+    /** The usual group sizes that divide a row. */
+    static List<Integer> divisors(int in) {
+        return IntStream.of(16, 32, 64, 128, 256)
+                .filter(size -> in % size == 0)
+                .boxed()
+                .toList();
+    }
+}

@@ -1,0 +1,50 @@
+package dev.salient.method;
+
+import static dev.salient.method.Settings.require;
+
+/**
+ * One stage of a block's training.
+ *
+ * @param adapterRate learning rate of the adapters
+ * @param clippingRate learning rate of the clipping logits
+ * @param decay AdamW's decoupled weight decay, of both
+ * @param cosine whether rates follow a cosine to zero over the stage, after 3 % of warm-up
+ */
+public record Stage(
+        Objective objective, int epochs, double adapterRate, double clippingRate, double decay, boolean cosine) {
+    public Stage {
+        require(epochs >= 0, "epochs: got %d, want 0 or more", epochs);
+        require(adapterRate >= 0, "adapter rate: got %s, want 0 or more", adapterRate);
+        require(clippingRate >= 0, "clipping rate: got %s, want 0 or more", clippingRate);
+        require(decay >= 0, "decay: got %s, want 0 or more", decay);
+    }
+
+    /** What a stage minimises (ULB-SAPR, section 3). */
+    public enum Objective {
+        /** {@code lambda reg}: weights stay near the original's, where saliency is high. */
+        PRESERVE("wpt"),
+        /** Output loss and {@code lambda reg}. */
+        MIXED("mixed"),
+        /** Output loss alone. */
+        OUTPUT("opt");
+
+        private final String label;
+
+        Objective(String label) {
+            this.label = label;
+        }
+
+        /** The paper's short name, as users write it. */
+        public String label() {
+            return label;
+        }
+
+        public boolean preserves() {
+            return this != OUTPUT;
+        }
+
+        public boolean fitsOutput() {
+            return this != PRESERVE;
+        }
+    }
+}
