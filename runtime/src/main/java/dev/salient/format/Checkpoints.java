@@ -1,7 +1,20 @@
 package dev.salient.format;
 
+import dev.salient.format.gguf.GgufFile;
+import dev.salient.format.gguf.GgufModel;
+import dev.salient.format.hf.HfConfig;
+import dev.salient.format.hf.HfFolder;
+import dev.salient.format.hf.HfWeights;
+import dev.salient.format.json.JsonObject;
+import dev.salient.format.safetensors.TensorStore;
+import dev.salient.model.ModelConfig;
+import dev.salient.model.ModelWeights;
+import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * The one door to models on disk.
@@ -20,8 +33,66 @@ public final class Checkpoints {
      *
      * @throws FormatException where a file is not what it should be
      */
-    @SuppressWarnings("DoNotCallSuggester")
+    @SuppressWarnings("MustBeClosedChecker") // the checkpoint closes it
     public static Checkpoint open(Path source) throws IOException {
-        throw new FormatException("%s: got a format that is not read yet", source);
+        Arena arena = Arena.ofShared();
+        try {
+            return open(source, arena);
+        } catch (IOException | RuntimeException e) {
+            arena.close();
+            throw e;
+        }
+    }
+
+    private static Checkpoint open(Path source, Arena arena) throws IOException {
+        if (Files.isRegularFile(source)) {
+            return openGguf(source, arena);
+        }
+        if (!Files.isDirectory(source)) {
+            throw new FormatException("%s: got no such file or folder", source);
+        }
+        if (TensorStore.isIn(source)) {
+            return openFolder(source, arena);
+        }
+        List<Path> files = ggufFiles(source);
+        if (files.isEmpty()) {
+            throw HfFolder.noWeights(source);
+        }
+        if (files.size() > 1) {
+            throw new FormatException("%s: got %d .gguf files, want the path of one of them", source, files.size());
+        }
+        return openGguf(files.getFirst(), arena);
+    }
+
+    private static List<Path> ggufFiles(Path folder) throws IOException {
+        try (var files = Files.list(folder)) {
+            return files.filter(file -> file.toString().endsWith(".gguf"))
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    private static Checkpoint openGguf(Path source, Arena arena) throws IOException {
+        GgufFile file = GgufFile.open(source, arena);
+        ModelWeights weights = GgufModel.read(file, arena);
+        return new Checkpoint(source, weights, null, file.findChatTemplate(), file.endTokens(), arena);
+    }
+
+    private static Checkpoint openFolder(Path source, Arena arena) throws IOException {
+        if (!Files.isRegularFile(source.resolve(HfFolder.CONFIG))) {
+            throw new FormatException("%s: got no config.json beside the weights", source);
+        }
+        JsonObject json = JsonObject.read(source.resolve(HfFolder.CONFIG));
+        ModelConfig config = HfConfig.read(json);
+        TensorStore store = TensorStore.open(source, arena);
+        ModelWeights weights = HfWeights.read(config, store, HfWeights.dense(store));
+        Tokenizer tokenizer = HfFolder.findTokenizer(source);
+        return new Checkpoint(
+                source,
+                weights,
+                tokenizer,
+                HfFolder.findChatTemplate(source),
+                HfFolder.endTokens(source, tokenizer),
+                arena);
     }
 }

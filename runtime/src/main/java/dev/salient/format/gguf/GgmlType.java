@@ -1,0 +1,62 @@
+package dev.salient.format.gguf;
+
+import dev.salient.packed.GroupFormat;
+import dev.salient.tensor.DType;
+import org.jspecify.annotations.Nullable;
+
+/** The tensor types that are read from GGUF, with the number that stands for each in a file. */
+enum GgmlType {
+    F32(0, DType.F32, null),
+    F16(1, DType.F16, null),
+    Q4_0(2, null, GroupFormat.Q4_0),
+    Q4_1(3, null, GroupFormat.Q4_1),
+    Q5_0(6, null, GroupFormat.Q5_0),
+    Q5_1(7, null, GroupFormat.Q5_1),
+    Q8_0(8, null, GroupFormat.Q8_0),
+    BF16(30, DType.BF16, null),
+    Q2_0(42, null, GroupFormat.Q2_0);
+
+    private final int id;
+    private final @Nullable DType dtype;
+    private final @Nullable GroupFormat groups;
+
+    GgmlType(int id, @Nullable DType dtype, @Nullable GroupFormat groups) {
+        this.id = id;
+        this.dtype = dtype;
+        this.groups = groups;
+    }
+
+    static @Nullable GgmlType find(int id) {
+        for (GgmlType type : values()) {
+            if (type.id == id) {
+                return type;
+            }
+        }
+        return null;
+    }
+
+    /** The number in a file. */
+    int id() {
+        return id;
+    }
+
+    /** The element type; null where elements come in groups. */
+    @Nullable
+    DType dtype() {
+        return dtype;
+    }
+
+    /** The group layout; null where elements stand alone. */
+    @Nullable
+    GroupFormat groups() {
+        return groups;
+    }
+
+    int elementsPerGroup() {
+        return groups == null ? 1 : groups.groupSize();
+    }
+
+    int bytesPerGroup() {
+        return groups != null ? groups.byteCount() : dtype != null ? dtype.byteCount() : 0;
+    }
+}

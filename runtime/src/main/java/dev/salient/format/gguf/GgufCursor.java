@@ -1,0 +1,81 @@
+package dev.salient.format.gguf;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.salient.format.FormatException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/** A place in a GGUF header that moves on with each value read; never past the file's end. */
+final class GgufCursor {
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private final String place;
+    private final MemorySegment file;
+    private long at;
+
+    GgufCursor(String place, MemorySegment file, long at) {
+        this.place = place;
+        this.file = file;
+        this.at = at;
+    }
+
+    long position() {
+        return at;
+    }
+
+    private long take(long bytes) throws FormatException {
+        if (bytes < 0 || bytes > file.byteSize() - at) {
+            throw new FormatException(
+                    "%s: byte %d: got the end of the file, want %s bytes more",
+                    place, at, Long.toUnsignedString(bytes));
+        }
+        long from = at;
+        at += bytes;
+        return from;
+    }
+
+    void skip(long bytes) throws FormatException {
+        take(bytes);
+    }
+
+    int readByte() throws FormatException {
+        return file.get(ValueLayout.JAVA_BYTE, take(1));
+    }
+
+    int readShort() throws FormatException {
+        return file.get(SHORT, take(2));
+    }
+
+    int readInt() throws FormatException {
+        return file.get(INT, take(4));
+    }
+
+    long readLong() throws FormatException {
+        return file.get(LONG, take(8));
+    }
+
+    /** A count of things that take at least {@code bytesEach} bytes: more than fit the file are refused. */
+    long readCount(String what, int bytesEach) throws FormatException {
+        long count = readLong();
+        long most = (file.byteSize() - at) / bytesEach;
+        if (count < 0 || count > most) {
+            throw new FormatException(
+                    "%s: got %s %s, want at most the %d that fit the file",
+                    place, Long.toUnsignedString(count), what, most);
+        }
+        return count;
+    }
+
+    String readString() throws FormatException {
+        long bytes = readCount("bytes of text", 1);
+        if (bytes > Integer.MAX_VALUE - 16) {
+            throw new FormatException("%s: byte %d: got a text of %d bytes, want less", place, at, bytes);
+        }
+        return new String(file.asSlice(take(bytes), bytes).toArray(ValueLayout.JAVA_BYTE), UTF_8);
+    }
+}

@@ -1,0 +1,5 @@
+/** Safetensors files: named tensors behind a JSON header. */
+@NullMarked
+package dev.salient.format.safetensors;
+
+import org.jspecify.annotations.NullMarked;
