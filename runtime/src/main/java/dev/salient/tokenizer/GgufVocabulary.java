@@ -1,5 +1,6 @@
 package dev.salient.tokenizer;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.google.errorprone.annotations.FormatMethod;
 import java.util.List;
 import java.util.OptionalInt;
@@ -39,6 +40,28 @@ public record GgufVocabulary(
         requireInVocabulary("bos", bosId, tokens);
         requireInVocabulary("eos", eosId, tokens);
         requireInVocabulary("unk", unkId, tokens);
+    }
+
+    /**
+     * The same tokenizer as the text of a {@code tokenizer.json}: what a Hugging Face folder made from a GGUF file holds.
+     *
+     * @throws IllegalArgumentException where the vocabulary is of a kind that is not supported
+     */
+    public String toTokenizerJson() {
+        return new GgufTokenizerJson(this).tree().toPrettyString();
+    }
+
+    /**
+     * The text of the {@code tokenizer_config.json} that goes with {@link #toTokenizerJson}.
+     *
+     * @param chatTemplate a Jinja template, or null
+     */
+    public String toTokenizerConfig(@Nullable String chatTemplate) {
+        ObjectNode config = new GgufTokenizerJson(this).config();
+        if (chatTemplate != null) {
+            config.put("chat_template", chatTemplate);
+        }
+        return config.toPrettyString();
     }
 
     private static void requireOnePerToken(String what, List<?> list, List<String> tokens) {

@@ -24,4 +24,14 @@ public interface Tokenizer {
 
     /** The id of a token by its exact vocabulary text; empty where there is none. */
     OptionalInt findId(String token);
+
+    /** The token named as the beginning of a text, {@code bos_token} in chat templates; empty where none is named. */
+    default OptionalInt beginToken() {
+        return OptionalInt.empty();
+    }
+
+    /** The token named as the end of a text, {@code eos_token} in chat templates; empty where none is named. */
+    default OptionalInt endToken() {
+        return OptionalInt.empty();
+    }
 }

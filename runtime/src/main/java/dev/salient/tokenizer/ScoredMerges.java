@@ -1,0 +1,58 @@
+package dev.salient.tokenizer;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/** The merges of a SentencePiece vocabulary, best first: {@code left right} for each way to cut a token in two. */
+final class ScoredMerges {
+    private final List<Merge> merges = new ArrayList<>();
+    private final GgufVocabulary vocabulary;
+    private final Map<String, Integer> ids;
+
+    private record Merge(String left, String right, float score) {}
+
+    /**
+     * Finds all merges.
+     *
+     * @param ids of every token, by its text
+     * @throws IllegalArgumentException where the vocabulary has no scores
+     */
+    ScoredMerges(GgufVocabulary vocabulary, Map<String, Integer> ids) {
+        if (vocabulary.scores().isEmpty()) {
+            throw new IllegalArgumentException("tokenizer.ggml.scores: got none, want %d, one for each token"
+                    .formatted(vocabulary.tokens().size()));
+        }
+        this.vocabulary = vocabulary;
+        this.ids = ids;
+        ids.forEach(this::addCuts);
+        // A stable sort: tokens of one score stay in the order of their ids.
+        merges.sort(Comparator.comparingDouble(Merge::score).reversed());
+    }
+
+    /** All cuts of one token, the longest left part first; white space in a text is never a plain space here. */
+    private void addCuts(String token, int id) {
+        if (token.indexOf(' ') >= 0) {
+            return;
+        }
+        for (int cut = token.length() - 1; cut > 0; cut--) {
+            if (Character.isLowSurrogate(token.charAt(cut))) {
+                continue;
+            }
+            String left = token.substring(0, cut);
+            String right = token.substring(cut);
+            if (ids.containsKey(left) && ids.containsKey(right)) {
+                merges.add(new Merge(left, right, vocabulary.scores().get(id)));
+            }
+        }
+    }
+
+    /** Hands out every merge, best first. */
+    void forEach(Consumer<String> sink) {
+        for (Merge merge : merges) {
+            sink.accept(merge.left + " " + merge.right);
+        }
+    }
+}

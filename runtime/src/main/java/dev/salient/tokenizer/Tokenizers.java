@@ -1,0 +1,66 @@
+package dev.salient.tokenizer;
+
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The door to tokenizers.
+ *
+ * <pre>{@code
+ * Tokenizer tokenizer = Tokenizers.fromJson(folder.resolve("tokenizer.json"), null);
+ * int[] ids = tokenizer.encode("Once upon a time");
+ * }</pre>
+ */
+public final class Tokenizers {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private Tokenizers() {}
+
+    /**
+     * Reads a Hugging Face tokenizer.
+     *
+     * @param tokenizerJson {@code tokenizer.json}
+     * @param tokenizerConfig {@code tokenizer_config.json}, which names BOS and EOS, or null
+     * @throws IOException with the file's name where one cannot be read or is not what it should be
+     */
+    public static Tokenizer fromJson(Path tokenizerJson, @Nullable Path tokenizerConfig) throws IOException {
+        ObjectNode tree = read(tokenizerJson);
+        JsonNode config = tokenizerConfig == null ? JsonNodeFactory.instance.objectNode() : read(tokenizerConfig);
+        try {
+            return new JsonTokenizer(tree, config);
+        } catch (IllegalArgumentException e) {
+            throw new IOException(tokenizerJson + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static ObjectNode read(Path file) throws IOException {
+        try {
+            if (JSON.readTree(Files.readString(file)) instanceof ObjectNode object) {
+                return object;
+            }
+        } catch (NoSuchFileException e) {
+            throw new IOException(file + ": got no such file, want a JSON file", e);
+        } catch (JacksonException e) {
+            throw new IOException(file + ": got no JSON: " + e.getOriginalMessage(), e);
+        }
+        throw new IOException(file + ": got JSON that is no object, want an object");
+    }
+
+    /**
+     * Makes a tokenizer from the vocabulary of a GGUF file; it gives the ids that llama.cpp gives.
+     *
+     * @throws IllegalArgumentException where the vocabulary is of a kind that is not supported
+     */
+    public static Tokenizer fromGguf(GgufVocabulary vocabulary) {
+        GgufTokenizerJson json = new GgufTokenizerJson(vocabulary);
+        return new JsonTokenizer(json.tree(), json.config());
+    }
+}
