@@ -6,6 +6,8 @@ import dev.salient.method.Grid;
 import dev.salient.method.Method.Start;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -16,8 +18,8 @@ import org.bytedeco.pytorch.Tensor;
  * the signed2 grid {@code z = 1 if hi >= -lo, else 2}. The values are {@code s (clamp(round(w / s) + z, 0, n) - z)}.
  *
  * @param original [out, in]
- * @param max [out, in / groupSize]
- * @param min [out, in / groupSize]
+ * @param max [out, in / groupSize], 0 or more
+ * @param min [out, in / groupSize], 0 or less
  * @param upper u, [out, in / groupSize]
  * @param lower l, [out, in / groupSize]
  * @param values [out, in], overwritten by {@link FakeQuant#quantize}; a leaf that collects gradients
@@ -39,8 +41,11 @@ public record ClippedGroups(
             int groupSize = grid.groupSizeFor(Math.toIntExact(original.size(1)));
             long groups = original.size(1) / groupSize;
             Tensor grouped = original.view(out, groups, groupSize);
-            Tensor max = scope.keep(grouped.amax(new long[] {2}, false).contiguous());
-            Tensor min = scope.keep(grouped.amin(new long[] {2}, false).contiguous());
+            // zero stays in the range, so that the zero point of a group of one sign is a code too
+            ScalarOptional none = new ScalarOptional();
+            ScalarOptional nought = new ScalarOptional(new Scalar(0.0));
+            Tensor max = scope.keep(grouped.amax(new long[] {2}, false).clamp(nought, none));
+            Tensor min = scope.keep(grouped.amin(new long[] {2}, false).clamp(none, nought));
             float[] logits = new float[Math.toIntExact(out * groups)];
             switch (start) {
                 case RANGE -> java.util.Arrays.fill(logits, START_LOGIT);

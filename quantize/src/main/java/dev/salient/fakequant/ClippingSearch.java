@@ -30,8 +30,8 @@ final class ClippingSearch {
     }
 
     private static float best(float[] weights, int from, int groupSize, Grid grid) {
-        float max = Float.NEGATIVE_INFINITY;
-        float min = Float.POSITIVE_INFINITY;
+        float max = 0;
+        float min = 0;
         for (int i = from; i < from + groupSize; i++) {
             max = Math.max(max, weights[i]);
             min = Math.min(min, weights[i]);

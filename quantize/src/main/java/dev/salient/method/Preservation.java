@@ -34,6 +34,8 @@ public record Preservation(Saliency saliency, Place place, double lambda, Scale 
     public enum Scale {
         /** The paper's: F as it is. */
         ABSOLUTE,
+        /** F is divided by its mean in each linear. */
+        NORMALIZED,
         /** The term equals the block's output loss at the first step, whatever the model's and F's magnitude. */
         RELATIVE
     }

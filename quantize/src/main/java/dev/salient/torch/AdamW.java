@@ -32,15 +32,18 @@ public final class AdamW implements AutoCloseable {
         return new AdamW(0.9, 0.999, 1e-8);
     }
 
-    private record Parameter(Tensor value, Tensor mean, Tensor square, int group, double decay) {}
+    private record Parameter(Tensor value, Tensor mean, Tensor square, int group) {}
+
+    /** Learning rate and decoupled decay of a group of parameters; a rate of 0 leaves the group alone. */
+    public record Group(double rate, double decay) {}
 
     /**
      * Takes a tensor under care.
      *
      * @param value overwritten by each step
-     * @param group which of the rates given to {@link #step} is its own
+     * @param group which of the groups given to {@link #step} it belongs to
      */
-    public void add(Tensor value, int group, double decay) {
+    public void add(Tensor value, int group) {
         Tensor mean;
         Tensor square;
         try (TorchScope scope = new TorchScope()) {
@@ -48,7 +51,7 @@ public final class AdamW implements AutoCloseable {
             mean = scope.release(torch.zeros_like(plain));
             square = scope.release(torch.zeros_like(plain));
         }
-        parameters.add(new Parameter(value, mean, square, group, decay));
+        parameters.add(new Parameter(value, mean, square, group));
     }
 
     /** Steps taken. */
@@ -60,9 +63,9 @@ public final class AdamW implements AutoCloseable {
      * Moves every tensor one step.
      *
      * @param gradients in the order of {@link #add}
-     * @param rates learning rate of each group
+     * @param groups rate and decay of each group
      */
-    public void step(List<Tensor> gradients, double... rates) {
+    public void step(List<Tensor> gradients, Group... groups) {
         require(
                 gradients.size() == parameters.size(),
                 "gradients: got %d, want %d",
@@ -80,7 +83,7 @@ public final class AdamW implements AutoCloseable {
             Scalar squareRoot = new Scalar(1 / Math.sqrt(correction2));
             for (int i = 0; i < gradients.size(); i++) {
                 Parameter parameter = parameters.get(i);
-                double rate = rates[parameter.group];
+                double rate = groups[parameter.group].rate;
                 if (rate == 0) {
                     continue;
                 }
@@ -88,7 +91,7 @@ public final class AdamW implements AutoCloseable {
                 Tensor value = parameter.value.detach();
                 parameter.mean.mul_(keep1).add_(gradient, new1);
                 parameter.square.mul_(keep2).addcmul_(gradient, gradient, new2);
-                value.mul_(new Scalar(1 - rate * parameter.decay));
+                value.mul_(new Scalar(1 - rate * groups[parameter.group].decay));
                 Tensor denominator = parameter.square.sqrt().mul_(squareRoot).add_(eps);
                 value.addcdiv_(parameter.mean, denominator, new Scalar(-rate / correction1));
             }

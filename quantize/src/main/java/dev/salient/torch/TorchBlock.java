@@ -63,7 +63,7 @@ public record TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNor
     }
 
     /** RMSNorm over the last axis. */
-    static Tensor norm(Tensor x, Tensor gain, double epsilon) {
+    public static Tensor norm(Tensor x, Tensor gain, double epsilon) {
         return torch.rms_norm(x, new long[] {gain.size(0)}, new TensorOptional(gain), new DoubleOptional(epsilon));
     }
 }

@@ -57,6 +57,11 @@ public final class TorchDevice {
         return copyOf(MemorySegment.ofArray(values), ScalarType.Float, shape);
     }
 
+    /** A tensor over a copy of these floats. */
+    public Tensor floats(MemorySegment values, long... shape) {
+        return copyOf(values, ScalarType.Float, shape);
+    }
+
     /** A tensor of token ids. */
     public Tensor longs(int[] values, long... shape) {
         long[] wide = new long[values.length];
@@ -70,16 +75,26 @@ public final class TorchDevice {
         return torch.zeros(shape).to(device, ScalarType.Float);
     }
 
+    /** The values of a stored weight, [out, in], as the packed runtime computes on them. */
+    public Tensor exactValues(PackedWeight weight) {
+        return floats(decode(weight), weight.out(), weight.in());
+    }
+
     /** The values of a stored weight, [out, in], rounded to fp16 as everything is that we write unquantized. */
     public Tensor halfPrecisionValues(PackedWeight weight) {
-        float[] values = new float[Math.multiplyExact(weight.out(), weight.in())];
-        for (int row = 0; row < weight.out(); row++) {
-            weight.decodeRow(row, values, row * weight.in());
-        }
+        float[] values = decode(weight);
         for (int i = 0; i < values.length; i++) {
             values[i] = Float.float16ToFloat(Float.floatToFloat16(values[i]));
         }
         return floats(values, weight.out(), weight.in());
+    }
+
+    private static float[] decode(PackedWeight weight) {
+        float[] values = new float[Math.multiplyExact(weight.out(), weight.in())];
+        for (int row = 0; row < weight.out(); row++) {
+            weight.decodeRow(row, values, row * weight.in());
+        }
+        return values;
     }
 
     /** The numbers of a stored tensor, fp32. */

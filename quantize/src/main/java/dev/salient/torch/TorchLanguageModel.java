@@ -4,11 +4,13 @@ import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.PackedWeight;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -41,11 +43,21 @@ public record TorchLanguageModel(
         }
     }
 
-    /** Loads one block, weights rounded to fp16. */
+    /** Loads one block of an original model, weights rounded to fp16. */
     public static Block loadBlock(ModelConfig config, BlockWeights stored, TorchDevice device) {
+        return loadBlock(config, stored, device, device::halfPrecisionValues);
+    }
+
+    /** Loads one block of a quantized model, weights exactly as stored. */
+    public static Block loadExactBlock(ModelConfig config, BlockWeights stored, TorchDevice device) {
+        return loadBlock(config, stored, device, device::exactValues);
+    }
+
+    private static Block loadBlock(
+            ModelConfig config, BlockWeights stored, TorchDevice device, Function<PackedWeight, Tensor> values) {
         Map<Linear, Tensor> weights = new EnumMap<>(Linear.class);
         for (Linear linear : Linear.values()) {
-            weights.put(linear, device.halfPrecisionValues(stored.linear(linear)));
+            weights.put(linear, values.apply(stored.linear(linear)));
         }
         TorchBlock block =
                 new TorchBlock(config, device.values(stored.attentionNorm()), device.values(stored.mlpNorm()));

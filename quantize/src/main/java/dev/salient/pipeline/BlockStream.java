@@ -1,0 +1,167 @@
+package dev.salient.pipeline;
+
+import dev.salient.calibration.Activations;
+import dev.salient.calibration.Stream;
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
+import dev.salient.model.LinearId;
+import dev.salient.model.ModelWeights;
+import dev.salient.packed.PackedWeight;
+import dev.salient.quantizer.BlockTask;
+import dev.salient.quantizer.PartialRetrainer;
+import dev.salient.quantizer.QuantizedBlock;
+import dev.salient.quantizer.RoundToNearest;
+import dev.salient.torch.Rope;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchLanguageModel;
+import dev.salient.torch.TorchScope;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Quantizes a model block after block, with the two streams of hidden states that the methods look at: <em>clean</em>,
+ * what the original model feeds a block, and <em>degraded</em>, what the already quantized blocks feed it.
+ *
+ * <p>Beside the streams no more than one block is in memory.
+ */
+final class BlockStream {
+    private final ModelWeights model;
+    private final Settings settings;
+    private final Blocks blocks;
+
+    /**
+     * What does not change from block to block.
+     *
+     * @param kept linears with a grid of their own
+     * @param windows calibration samples, token ids, all of one length; empty for a method without data
+     * @param spill a folder for hidden states that are not to stay in memory, or null
+     */
+    record Settings(
+            Method method,
+            Map<LinearId, Grid> kept,
+            List<int[]> windows,
+            long seed,
+            TorchDevice device,
+            @Nullable Path spill) {}
+
+    /** Where finished blocks are kept and saliencies come from, and who hears of progress. */
+    interface Blocks {
+        /** A block that an earlier run finished, or null. */
+        @Nullable
+        Map<Linear, PackedWeight> findFinished(int block) throws IOException;
+
+        /** Stores a block for good. */
+        void finish(int block, QuantizedBlock quantized) throws IOException;
+
+        /** F of each linear; empty where the method needs none. */
+        Map<Linear, Tensor> saliency(int block) throws IOException;
+
+        /** Hears that so many steps of a block's training are done. */
+        void onStep(int block, int step);
+    }
+
+    BlockStream(ModelWeights model, Settings settings, Blocks blocks) {
+        this.model = model;
+        this.settings = settings;
+        this.blocks = blocks;
+    }
+
+    /** Quantizes all blocks that are not finished. */
+    void run() throws IOException {
+        switch (settings.method) {
+            case Method.Rtn rtn -> round(rtn);
+            case Method.PartialRetraining retraining -> retrain(retraining);
+        }
+    }
+
+    private void round(Method.Rtn method) throws IOException {
+        for (int index = 0; index < model.config().blockCount(); index++) {
+            if (blocks.findFinished(index) != null) {
+                continue;
+            }
+            Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+            for (Linear linear : Linear.values()) {
+                try (TorchScope scope = new TorchScope()) {
+                    Tensor weight = settings.device.halfPrecisionValues(
+                            model.blocks().get(index).linear(linear));
+                    Grid grid = settings.kept.getOrDefault(new LinearId(index, linear), method.grid());
+                    linears.put(linear, RoundToNearest.quantize(weight, grid, method.start(), settings.device));
+                }
+            }
+            blocks.finish(index, new QuantizedBlock(linears, List.of()));
+            blocks.onStep(index, 1);
+        }
+    }
+
+    private void retrain(Method.PartialRetraining method) throws IOException {
+        int tokens = settings.windows.getFirst().length;
+        Activations.Size size = new Activations.Size(
+                settings.windows.size(), tokens, model.config().hiddenSize());
+        try (Activations clean = allocate(size, "clean");
+                Activations degraded = allocate(size, "degraded");
+                Activations target = allocate(size, "target");
+                TorchScope scope = new TorchScope()) {
+            Rope rope = Rope.of(model.config(), tokens, settings.device);
+            Stream.embed(model, settings.windows, clean, settings.device);
+            degraded.setAll(clean);
+            for (int index = 0; index < model.config().blockCount(); index++) {
+                try (TorchScope inner = new TorchScope()) {
+                    BlockWeights stored = model.blocks().get(index);
+                    TorchLanguageModel.Block original =
+                            TorchLanguageModel.loadBlock(model.config(), stored, settings.device);
+                    Stream.advance(clean, clean, rope, settings.device, original);
+                    Map<Linear, PackedWeight> linears = blocks.findFinished(index);
+                    if (linears == null) {
+                        Stream.advance(degraded, target, rope, settings.device, original);
+                        BlockTask task = new BlockTask(
+                                index,
+                                original,
+                                clean,
+                                degraded,
+                                target,
+                                keptOf(index),
+                                blocks.saliency(index),
+                                rope,
+                                settings.device,
+                                settings.seed * 1_000_003 + index);
+                        int block = index;
+                        QuantizedBlock quantized =
+                                PartialRetrainer.quantize(task, method, step -> blocks.onStep(block, step));
+                        blocks.finish(index, quantized);
+                        linears = quantized.linears();
+                    }
+                    BlockWeights packed = new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), linears);
+                    Stream.advance(
+                            degraded,
+                            degraded,
+                            rope,
+                            settings.device,
+                            TorchLanguageModel.loadExactBlock(model.config(), packed, settings.device));
+                }
+            }
+        }
+    }
+
+    private Map<Linear, Grid> keptOf(int block) {
+        Map<Linear, Grid> kept = new EnumMap<>(Linear.class);
+        settings.kept.forEach((id, grid) -> {
+            if (id.block() == block) {
+                kept.put(id.linear(), grid);
+            }
+        });
+        return kept;
+    }
+
+    private Activations allocate(Activations.Size size, String name) throws IOException {
+        return settings.spill == null
+                ? Activations.inMemory(size)
+                : Activations.inFile(size, settings.spill.resolve(name));
+    }
+}

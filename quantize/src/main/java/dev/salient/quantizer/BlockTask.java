@@ -1,0 +1,33 @@
+package dev.salient.quantizer;
+
+import dev.salient.calibration.Activations;
+import dev.salient.method.Grid;
+import dev.salient.model.Linear;
+import dev.salient.torch.Rope;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchLanguageModel;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * One block to quantize, and all that it needs.
+ *
+ * @param index of the block, from 0
+ * @param original the block with its original weights
+ * @param target outputs of the original block on the clean stream, [samples, tokens, hidden]
+ * @param inputs the degraded stream: what the quantized blocks before make of the samples
+ * @param targetOfInputs outputs of the original block on {@code inputs}
+ * @param kept linears that get a grid of their own instead of the method's, and no adapter
+ * @param saliency F of each linear, [out, in]; empty where the method needs none
+ */
+public record BlockTask(
+        int index,
+        TorchLanguageModel.Block original,
+        Activations target,
+        Activations inputs,
+        Activations targetOfInputs,
+        Map<Linear, Grid> kept,
+        Map<Linear, Tensor> saliency,
+        Rope rope,
+        TorchDevice device,
+        long seed) {}

@@ -1,0 +1,118 @@
+package dev.salient.quantizer;
+
+import dev.salient.fakequant.ClippedGroups;
+import dev.salient.fakequant.FakeQuant;
+import dev.salient.fakequant.GroupCodes;
+import dev.salient.method.Method.PartialRetraining;
+import dev.salient.method.Preservation.Place;
+import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.DType;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One linear under training: {@code x -> x (Q(W; u, l) + scaling B A)^T}.
+ *
+ * <p>The effective weight {@code Q(W) + scaling B A} is the leaf that libtorch differentiates by; from its gradient G come
+ * those of the clipping (through {@link FakeQuant}) and {@code dA = scaling B^T G}, {@code dB = scaling G A^T}.
+ *
+ * @param a [rank, in], or null where rank is 0
+ * @param b [out, rank], or null where rank is 0
+ */
+record TrainedLinear(
+        PartialRetraining method,
+        ClippedGroups groups,
+        @Nullable Tensor a,
+        @Nullable Tensor b) {
+
+    static TrainedLinear of(Tensor original, PartialRetraining method, TorchDevice device, SplittableRandom random) {
+        ClippedGroups groups = ClippedGroups.of(original, method.grid(), method.start(), device);
+        if (method.rank() == 0) {
+            return new TrainedLinear(method, groups, null, null);
+        }
+        int in = Math.toIntExact(original.size(1));
+        double bound = 1 / Math.sqrt(in); // Kaiming-uniform with a = sqrt(5), as LoRA starts A; B starts at zero
+        float[] start = new float[method.rank() * in];
+        for (int i = 0; i < start.length; i++) {
+            start[i] = (float) random.nextDouble(-bound, bound);
+        }
+        Tensor a = device.floats(start, method.rank(), in);
+        Tensor b = device.zeros(original.size(0), method.rank());
+        return new TrainedLinear(method, groups, a, b);
+    }
+
+    /** The leaf, [out, in]. */
+    Tensor effective() {
+        return groups.values();
+    }
+
+    /** A and B, or nothing where rank is 0. */
+    List<Tensor> adapter() {
+        return a == null || b == null ? List.of() : List.of(a, b);
+    }
+
+    /** Overwrites the effective weight with what the parameters now make of it. */
+    void refresh(FakeQuant fakeQuant) {
+        fakeQuant.quantize(groups);
+        if (a != null && b != null) {
+            try (TorchScope scope = new TorchScope()) {
+                effective().detach().addmm_(b, a, new Scalar(1.0), new Scalar(method.scaling()));
+            }
+        }
+    }
+
+    /** Gradients of u, l and the adapter, in this order, and the preservation term without its lambda. */
+    record Step(List<Tensor> gradients, double preservation) {}
+
+    /**
+     * Differentiates the output loss, where the effective weight holds its gradient, and the preservation term.
+     *
+     * @param preservation saliency and lambda, or null where the term does not count
+     */
+    Step gradients(FakeQuant fakeQuant, boolean fitsOutput, FakeQuant.@Nullable Weighting preservation) {
+        Tensor gradient = fitsOutput ? effective().grad() : null;
+        if (preservation != null && method.preservation().place() == Place.AFTER_ADAPTER) {
+            Tensor off = effective().detach().sub(groups.original());
+            Tensor weighted = off.mul(preservation.saliency());
+            Tensor extra = weighted.mul(new Scalar(2 * preservation.lambda()));
+            Tensor all = gradient == null ? extra : extra.add(gradient);
+            double sum = weighted.mul(off).sum().item_double();
+            return new Step(toParameters(all, fakeQuant.differentiate(groups, all, null)), sum);
+        }
+        FakeQuant.Gradients clipping = fakeQuant.differentiate(groups, gradient, preservation);
+        return new Step(toParameters(gradient, clipping), clipping.preservation());
+    }
+
+    private List<Tensor> toParameters(@Nullable Tensor gradient, FakeQuant.Gradients clipping) {
+        List<Tensor> gradients = new ArrayList<>(List.of(clipping.upper(), clipping.lower()));
+        if (a != null && b != null) {
+            Scalar scaling = new Scalar(method.scaling());
+            gradients.add(
+                    gradient == null
+                            ? a.mul(new Scalar(0.0))
+                            : b.t().mm(gradient).mul_(scaling));
+            gradients.add(
+                    gradient == null
+                            ? b.mul(new Scalar(0.0))
+                            : gradient.mm(a.t()).mul_(scaling));
+        }
+        return gradients;
+    }
+
+    /** The stored form: codes, scales rounded to fp16, and the adapter in fp16. */
+    PackedWeight pack() {
+        PackedWeight codes = GroupCodes.of(groups);
+        if (a == null || b == null) {
+            return codes;
+        }
+        return new LowRank(
+                codes, TorchDevice.stored(a, DType.F16), TorchDevice.stored(b, DType.F16), (float) method.scaling());
+    }
+}
