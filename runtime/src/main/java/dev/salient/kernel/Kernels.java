@@ -1,0 +1,76 @@
+package dev.salient.kernel;
+
+import dev.salient.packed.PackedWeight;
+
+/**
+ * The arithmetic of a transformer's forward pass on fp32 activations and packed weights.
+ *
+ * <p>Activations are row-major and tight: token t's row of n channels starts at {@code t * n}. An object is used by one
+ * thread at a time and splits the work among its own.
+ */
+public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKernels {
+    /** The fastest kernels that this JVM runs; says on the log when those are only the scalar ones. */
+    static Kernels best(int threads) {
+        String obstacle = VectorSupport.findObstacle();
+        if (obstacle == null) {
+            return new VectorKernels(threads);
+        }
+        System.getLogger("dev.salient")
+                .log(System.Logger.Level.WARNING, "vector kernels are off, everything will be very slow: " + obstacle);
+        return new Scalar();
+    }
+
+    /**
+     * Multiplies every token's row with a weight: {@code y = x w^T}.
+     *
+     * @param x [tokens, in]
+     * @param y [tokens, out], overwritten
+     */
+    void multiply(PackedWeight weight, int tokens, float[] x, float[] y);
+
+    /**
+     * Scales every token's row to mean square 1, then by the norm's gain.
+     *
+     * @param x [tokens, channels]
+     * @param y [tokens, channels], overwritten; may be x
+     */
+    void normalize(RmsNorm norm, int tokens, float[] x, float[] y);
+
+    /**
+     * Rotates channel pairs (i, i + headSize / 2) of every head by the token's position.
+     *
+     * @param x [tokens, heads * headSize], overwritten
+     */
+    void rotate(Rope rope, Positions positions, int heads, float[] x);
+
+    /** An empty cache of keys and values in the layout that {@link #attend} reads fastest. */
+    KvBlock newKvBlock(KvShape shape);
+
+    /**
+     * Causal attention of tokens over all cached ones up to themselves.
+     *
+     * @param cache holds at least {@code positions.end()} tokens
+     * @param query [tokens, heads * headSize], rotated
+     * @param mixed [tokens, heads * headSize], overwritten: the values, averaged by attention
+     */
+    void attend(KvBlock cache, Positions positions, float[] query, float[] mixed);
+
+    /**
+     * The gated activation of the MLP: {@code gate = silu(gate) * up}.
+     *
+     * @param gate [count], overwritten
+     * @param up [count]
+     */
+    void gate(int count, float[] gate, float[] up);
+
+    /**
+     * Adds element by element.
+     *
+     * @param sum [count], overwritten
+     * @param x [count]
+     */
+    void add(int count, float[] sum, float[] x);
+
+    @Override
+    void close();
+}

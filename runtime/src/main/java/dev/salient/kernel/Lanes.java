@@ -1,0 +1,36 @@
+package dev.salient.kernel;
+
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The vector width of this JVM, as constants that the compiler can see through.
+ *
+ * <p>The CPU's preferred width, unless the system property {@code salient.vector.bits} says 128, 256 or 512.
+ */
+final class Lanes {
+    private static final VectorShape SHAPE = VectorShape.forBitSize(
+            Integer.getInteger("salient.vector.bits", FloatVector.SPECIES_PREFERRED.vectorBitSize()));
+
+    static final VectorSpecies<Float> FLOATS = VectorSpecies.of(float.class, SHAPE);
+    static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, SHAPE);
+
+    /** Floats in a vector: 4, 8 or 16. */
+    static final int COUNT = FLOATS.length();
+
+    /** As many bytes as a vector has floats, but at least 8, the shortest there is. */
+    static final VectorSpecies<Byte> BYTES = COUNT == 16 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
+
+    /** Lane numbers: 0, 1, 2, ... */
+    static final IntVector IOTA = IntVector.zero(INTS).addIndex(1);
+
+    private Lanes() {}
+
+    /** The smallest multiple of the vector length that is not below {@code n}. */
+    static int roundUp(int n) {
+        return (n + COUNT - 1) / COUNT * COUNT;
+    }
+}

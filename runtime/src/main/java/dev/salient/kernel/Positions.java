@@ -1,0 +1,15 @@
+package dev.salient.kernel;
+
+import static dev.salient.tensor.Preconditions.require;
+
+/** Consecutive places in a sequence: {@code first}, {@code first + 1}, ... */
+public record Positions(int first, int count) {
+    public Positions {
+        require(first >= 0 && count > 0, "positions: got %d from %d, want at least 1 from 0 or later", count, first);
+    }
+
+    /** The place after the last. */
+    public int end() {
+        return first + count;
+    }
+}

@@ -1,0 +1,124 @@
+package dev.salient.kernel;
+
+import dev.salient.packed.PackedWeight;
+import java.util.Arrays;
+
+/** The definition of every kernel: plain loops, sums in double, one thread. */
+final class Scalar implements Kernels {
+    @Override
+    public void multiply(PackedWeight weight, int tokens, float[] x, float[] y) {
+        int in = weight.in();
+        int out = weight.out();
+        float[] row = new float[in];
+        for (int o = 0; o < out; o++) {
+            weight.decodeRow(o, row, 0);
+            for (int t = 0; t < tokens; t++) {
+                double sum = 0;
+                for (int i = 0; i < in; i++) {
+                    sum += (double) row[i] * x[t * in + i];
+                }
+                y[t * out + o] = (float) sum;
+            }
+        }
+    }
+
+    @Override
+    public void normalize(RmsNorm norm, int tokens, float[] x, float[] y) {
+        int channels = norm.channels();
+        for (int at = 0; at < tokens * channels; at += channels) {
+            double squares = 0;
+            for (int i = 0; i < channels; i++) {
+                squares += (double) x[at + i] * x[at + i];
+            }
+            double factor = 1 / Math.sqrt(squares / channels + norm.epsilon());
+            for (int i = 0; i < channels; i++) {
+                y[at + i] = (float) (norm.gain()[i] * (x[at + i] * factor));
+            }
+        }
+    }
+
+    @Override
+    public void rotate(Rope rope, Positions positions, int heads, float[] x) {
+        rope.reach(positions.end());
+        int pairs = rope.pairs();
+        int at = 0;
+        for (int position = positions.first(); position < positions.end(); position++) {
+            for (int head = 0; head < heads; head++, at += 2 * pairs) {
+                for (int i = 0; i < pairs; i++) {
+                    double cosine = rope.cosines()[position * pairs + i];
+                    double sine = rope.sines()[position * pairs + i];
+                    float first = x[at + i];
+                    float second = x[at + pairs + i];
+                    x[at + i] = (float) (first * cosine - second * sine);
+                    x[at + pairs + i] = (float) (second * cosine + first * sine);
+                }
+            }
+        }
+    }
+
+    @Override
+    public KvBlock newKvBlock(KvShape shape) {
+        return new KvBlock(shape, 1);
+    }
+
+    @Override
+    public void attend(KvBlock cache, Positions positions, float[] query, float[] mixed) {
+        KvShape shape = cache.shape();
+        for (int t = 0; t < positions.count(); t++) {
+            for (int head = 0; head < shape.heads(); head++) {
+                int at = (t * shape.heads() + head) * shape.headSize();
+                int kvHead = head / shape.headsPerKv();
+                float[] own = Arrays.copyOfRange(query, at, at + shape.headSize());
+                double[] weights = attentionWeights(cache, kvHead, positions.first() + t + 1, own);
+                for (int channel = 0; channel < shape.headSize(); channel++) {
+                    double sum = 0;
+                    for (int position = 0; position < weights.length; position++) {
+                        sum += weights[position] * cache.value(kvHead, position, channel);
+                    }
+                    mixed[at + channel] = (float) sum;
+                }
+            }
+        }
+    }
+
+    /** The softmax of one query's products with the first keys, each over sqrt(headSize). */
+    private static double[] attentionWeights(KvBlock cache, int kvHead, int keys, float[] query) {
+        int headSize = query.length;
+        double[] weights = new double[keys];
+        double largest = Double.NEGATIVE_INFINITY;
+        for (int position = 0; position < keys; position++) {
+            double sum = 0;
+            for (int channel = 0; channel < headSize; channel++) {
+                sum += (double) query[channel] * cache.key(kvHead, position, channel);
+            }
+            weights[position] = sum / Math.sqrt(headSize);
+            largest = Math.max(largest, weights[position]);
+        }
+        double total = 0;
+        for (int position = 0; position < keys; position++) {
+            weights[position] = Math.exp(weights[position] - largest);
+            total += weights[position];
+        }
+        for (int position = 0; position < keys; position++) {
+            weights[position] /= total;
+        }
+        return weights;
+    }
+
+    @Override
+    public void gate(int count, float[] gate, float[] up) {
+        for (int i = 0; i < count; i++) {
+            gate[i] = (float) (gate[i] / (1 + Math.exp(-gate[i])) * up[i]);
+        }
+    }
+
+    @Override
+    public void add(int count, float[] sum, float[] x) {
+        for (int i = 0; i < count; i++) {
+            sum[i] += x[i];
+        }
+    }
+
+    @Override
+    public void close() {}
+}
