@@ -15,6 +15,7 @@ import java.util.OptionalInt;
  * way to cut a token in two tokens, ranked by the score of the whole.
  */
 final class GgufTokenizerJson {
+    private static final int NORMAL = 1;
     private static final int UNKNOWN = 2;
     private static final int CONTROL = 3;
     private static final int USER_DEFINED = 4;
@@ -95,14 +96,19 @@ final class GgufTokenizerJson {
         return isSentencePiece() || PreTokenizer.expect(vocabulary.pre()).addsBos();
     }
 
-    private int type(int id) {
-        return vocabulary.tokenTypes().isEmpty() ? 1 : vocabulary.tokenTypes().get(id);
+    private int type(String token, int id) {
+        if (TokenizerJson.endsText(token)) {
+            return CONTROL;
+        }
+        return vocabulary.tokenTypes().isEmpty()
+                ? NORMAL
+                : vocabulary.tokenTypes().get(id);
     }
 
     private ArrayNode addedTokens() {
         ArrayNode added = JsonNodeFactory.instance.arrayNode();
         ids.entrySet().stream().sorted(Map.Entry.comparingByValue()).forEach(token -> {
-            int type = type(token.getValue());
+            int type = type(token.getKey(), token.getValue());
             if (type == CONTROL || type == UNKNOWN || type == USER_DEFINED) {
                 added.addObject()
                         .put("id", token.getValue())

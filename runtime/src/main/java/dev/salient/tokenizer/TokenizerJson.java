@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -15,10 +16,13 @@ import org.jspecify.annotations.Nullable;
  * The tree of a {@code tokenizer.json}, and its two uses: with control tokens, and for plain text without them.
  *
  * <p>A control token is one that the file calls special, that the configuration names as one (BOS, EOS, ...), or that is
- * written {@code <|like this|>}.
+ * looks like one: {@code <|like this|>}, or the usual names for an end, which some files forget to mark.
  */
 final class TokenizerJson {
     private static final Pattern MARKER = Pattern.compile("<\\|[^|]+\\|>");
+
+    private static final Set<String> ENDS = Set.of(
+            "</s>", "<eos>", "<end_of_turn>", "<end_of_utterance>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<turn|>");
 
     private final ObjectNode tree;
     private final Set<String> controlTokens;
@@ -30,10 +34,16 @@ final class TokenizerJson {
             String content = token.path("content").asText();
             if (token.path("special").asBoolean()
                     || namedTokens.contains(content)
-                    || MARKER.matcher(content).matches()) {
+                    || MARKER.matcher(content).matches()
+                    || endsText(content)) {
                 controlTokens.add(content);
             }
         }
+    }
+
+    /** Whether a token of that name ends a text in every model that has one. */
+    static boolean endsText(String token) {
+        return ENDS.contains(token);
     }
 
     /** The text of each id. */
@@ -63,6 +73,7 @@ final class TokenizerJson {
                 ((ObjectNode) token).put("special", true);
             }
         }
+        putAddedTokens(copy, text -> text);
         return copy.toString();
     }
 
@@ -82,6 +93,7 @@ final class TokenizerJson {
         if (copy.get("model") instanceof ObjectNode model) {
             hideControlTokens(model);
         }
+        putAddedTokens(copy, this::hiddenIfControl);
         return copy.toString();
     }
 
@@ -90,10 +102,7 @@ final class TokenizerJson {
         JsonNode vocab = model.path("vocab");
         if (vocab instanceof ObjectNode byText) {
             for (String token : controlTokens) {
-                JsonNode id = byText.remove(token);
-                if (id != null) {
-                    byText.set(hidden(token), id);
-                }
+                byText.remove(token);
             }
         } else {
             for (JsonNode entry : vocab) {
@@ -109,6 +118,19 @@ final class TokenizerJson {
         if (model.path("merges") instanceof ArrayNode merges) {
             merges.removeIf(merge -> controlTokens.contains(product(merge)));
         }
+    }
+
+    /** Puts added tokens into the vocabulary too: the library numbers those it doesn't find there by its own count. */
+    private void putAddedTokens(ObjectNode copy, UnaryOperator<String> name) {
+        if (copy.path("model").path("vocab") instanceof ObjectNode vocab) {
+            for (JsonNode token : tree.path("added_tokens")) {
+                vocab.set(name.apply(token.path("content").asText()), token.path("id"));
+            }
+        }
+    }
+
+    private String hiddenIfControl(String token) {
+        return controlTokens.contains(token) ? hidden(token) : token;
     }
 
     /** Private-use characters around the name: in no merge, and in no text that anybody writes. */
