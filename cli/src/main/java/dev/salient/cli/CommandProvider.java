@@ -4,6 +4,6 @@ import java.util.List;
 
 /** Brings commands to the program from another module; found by {@link java.util.ServiceLoader}. */
 public interface CommandProvider {
-    /** Objects annotated as picocli commands. */
-    List<Object> commands();
+    /** New commands, each annotated as a picocli command. */
+    List<Command> commands();
 }

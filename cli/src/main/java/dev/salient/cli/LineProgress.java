@@ -1,0 +1,62 @@
+package dev.salient.cli;
+
+import java.time.Duration;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+
+/** Progress as plain lines, for logs and pipes: one every few seconds at most, and one at the end. */
+final class LineProgress implements Progress {
+    private static final long INTERVAL = Duration.ofSeconds(5).toNanos();
+
+    private final Work work;
+    private final Consumer<String> lines;
+    private final LongSupplier nanoTime;
+    private final long started;
+    private long shown;
+    private long done;
+    private String words = "";
+
+    /**
+     * What is done, in which steps.
+     *
+     * @param total steps in all
+     */
+    record Work(String task, String unit, long total) {}
+
+    LineProgress(Work work, Consumer<String> lines, LongSupplier nanoTime) {
+        this.work = work;
+        this.lines = lines;
+        this.nanoTime = nanoTime;
+        started = nanoTime.getAsLong();
+        shown = started;
+    }
+
+    @Override
+    public synchronized void advance(long steps) {
+        done += steps;
+        long now = nanoTime.getAsLong();
+        if (now - shown >= INTERVAL && done < work.total()) {
+            shown = now;
+            Duration left = Duration.ofNanos((long) ((double) (now - started) / done * (work.total() - done)));
+            lines.accept(line() + ", " + Words.duration(left) + " left");
+        }
+    }
+
+    @Override
+    public synchronized void note(String words) {
+        this.words = words;
+    }
+
+    @Override
+    public synchronized void close() {
+        Duration took = Duration.ofNanos(nanoTime.getAsLong() - started);
+        if (done > 0) {
+            lines.accept(line() + " in " + Words.duration(took));
+        }
+    }
+
+    private String line() {
+        String numbers = "%s: %d/%d %s".formatted(work.task(), done, work.total(), work.unit());
+        return words.isEmpty() ? numbers : numbers + ", " + words;
+    }
+}

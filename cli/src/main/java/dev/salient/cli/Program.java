@@ -1,0 +1,124 @@
+package dev.salient.cli;
+
+import dev.salient.cli.Console.ClosedOutputException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.ServiceLoader;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import picocli.CommandLine;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** The whole program but the exit: arguments and streams in, exit status out. */
+final class Program {
+    private final Streams streams;
+    private volatile Console console;
+
+    Program(Streams streams) {
+        this.streams = streams;
+        console = new Console(streams, new CommonOptions());
+    }
+
+    /** Runs one command line and returns the exit status. */
+    int run(String... arguments) {
+        try {
+            return parseAndRun(arguments);
+        } catch (ClosedOutputException e) {
+            return Failure.OK;
+        } catch (Throwable e) { // errors too: whatever it is, the user gets one line
+            report(e, List.of(arguments).contains("--verbose"));
+            return Failure.of(e).exitCode();
+        } finally {
+            console.close();
+        }
+    }
+
+    /** Leaves the terminal in order when the process is stopped from outside. */
+    void close() {
+        console.close();
+    }
+
+    private int parseAndRun(String... arguments) throws Exception {
+        CommandLine program = commandLine();
+        ParseResult parsed = program.parseArgs(helpAsOption(arguments));
+        if (parsed.isVersionHelpRequested()) {
+            program.printVersionHelp(streams.out());
+            return Failure.OK;
+        }
+        while (parsed.hasSubcommand()) {
+            parsed = parsed.subcommand();
+        }
+        CommandLine chosen = parsed.commandSpec().commandLine();
+        if (!parsed.isUsageHelpRequested() && chosen.getCommand() instanceof Command command) {
+            console = new Console(streams, command.common());
+            command.run(console);
+        } else {
+            streams.out().print(chosen.getUsageMessage());
+        }
+        return Failure.OK;
+    }
+
+    private CommandLine commandLine() {
+        CommandLine program = new CommandLine(new Root());
+        Stream.of(new Perplexity(), new Generate(), new Chat(), new Inspect()).forEach(program::addSubcommand);
+        boolean withMakeHalf = false;
+        for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {
+            provider.commands().forEach(program::addSubcommand);
+            withMakeHalf = true;
+        }
+        if (!withMakeHalf) {
+            program.getCommandSpec().usageMessage().footer(makeCommands());
+        }
+        int columns = Math.clamp(streams.columns(), 60, 120);
+        for (CommandLine command : program.getSubcommands().values()) {
+            command.setUsageHelpWidth(columns);
+        }
+        return program.setUsageHelpWidth(columns);
+    }
+
+    /** {@code help quantize} means {@code quantize --help}. */
+    private static String[] helpAsOption(String... arguments) {
+        if (arguments.length == 0 || !arguments[0].equals("help")) {
+            return arguments;
+        }
+        return Stream.concat(Arrays.stream(arguments).skip(1).limit(1), Stream.of("--help"))
+                .toArray(String[]::new);
+    }
+
+    private static String[] makeCommands() {
+        Stream<String> lines = new TreeMap<>(Root.MAKE_COMMANDS)
+                .entrySet().stream().map(entry -> "  %-11s %s".formatted(entry.getKey(), entry.getValue()));
+        return Stream.concat(Stream.of("", "Make models (brings in libtorch on first use):"), lines)
+                .toArray(String[]::new);
+    }
+
+    private void report(Throwable thrown, boolean verbose) {
+        Failure failure = thrown instanceof UnmatchedArgumentException e
+                        && e.getCommandLine().getParent() == null
+                ? noSuchCommand(e)
+                : Failure.of(thrown);
+        console.note("salient: %s", failure.message());
+        if (failure.hint() != null) {
+            console.note("  %s", failure.hint());
+        }
+        if (verbose && !(thrown instanceof ParameterException)) {
+            thrown.printStackTrace(streams.err());
+        }
+    }
+
+    private static Failure noSuchCommand(UnmatchedArgumentException e) {
+        String name = e.getUnmatched().getFirst();
+        if (name.startsWith("-")) {
+            return Failure.of(e);
+        }
+        if (Root.MAKE_COMMANDS.containsKey(name)) {
+            return new Failure(
+                    Failure.BAD_INPUT, name + ": this command is in the make half", "./salient brings it in");
+        }
+        List<String> close = e.getSuggestions();
+        String hint = close.isEmpty() ? "see salient --help" : "did you mean " + String.join(" or ", close) + "?";
+        return new Failure(Failure.BAD_INPUT, name + ": no such command", hint);
+    }
+}
