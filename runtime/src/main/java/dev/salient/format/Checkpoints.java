@@ -2,9 +2,9 @@ package dev.salient.format;
 
 import dev.salient.format.gguf.GgufFile;
 import dev.salient.format.gguf.GgufModel;
+import dev.salient.format.gptq.GptqFolder;
 import dev.salient.format.hf.HfConfig;
 import dev.salient.format.hf.HfFolder;
-import dev.salient.format.hf.HfWeights;
 import dev.salient.format.json.JsonObject;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.ModelConfig;
@@ -84,8 +84,7 @@ public final class Checkpoints {
         }
         JsonObject json = JsonObject.read(source.resolve(HfFolder.CONFIG));
         ModelConfig config = HfConfig.read(json);
-        TensorStore store = TensorStore.open(source, arena);
-        ModelWeights weights = HfWeights.read(config, store, HfWeights.dense(store));
+        ModelWeights weights = GptqFolder.read(source, json, config, arena);
         Tokenizer tokenizer = HfFolder.findTokenizer(source);
         return new Checkpoint(
                 source,

@@ -66,6 +66,28 @@ public record GroupAffine(
         return codes.byteSize() + scales.byteSize() + zeros.byteSize();
     }
 
+    /**
+     * Codes and scales, and {@code bits} for each zero point; none where all zero points are one z or its mirror
+     * image {@code 2^bits - 1 - z}, for then the scale's sign tells which.
+     */
+    @Override
+    public long neededBits() {
+        long zeroBits = zeros.byteSize() * bits;
+        return (codes.byteSize() + scales.byteSize()) * Byte.SIZE + (zerosFollowFromSigns() ? 0 : zeroBits);
+    }
+
+    private boolean zerosFollowFromSigns() {
+        int first = zeros.get(JAVA_BYTE, 0) & 0xFF;
+        int mirrored = (1 << bits) - 1 - first;
+        for (long i = 1; i < zeros.byteSize(); i++) {
+            int zero = zeros.get(JAVA_BYTE, i) & 0xFF;
+            if (zero != first && zero != mirrored) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     @Override
     public void decodeRow(int row, float[] values, int offset) {
         for (int i = 0; i < in; i++) {

@@ -50,6 +50,11 @@ public record LowRank(PackedWeight base, Tensor a, Tensor b, float scaling) impl
     }
 
     @Override
+    public long neededBits() {
+        return base.neededBits() + (a.data().byteSize() + b.data().byteSize()) * Byte.SIZE;
+    }
+
+    @Override
     public void decodeRow(int row, float[] values, int offset) {
         base.decodeRow(row, values, offset);
         for (int r = 0; r < rank(); r++) {

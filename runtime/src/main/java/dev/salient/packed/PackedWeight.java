@@ -23,8 +23,13 @@ public sealed interface PackedWeight permits Dense, GroupAffine, ScaledGroups, L
      */
     void decodeRow(int row, float[] values, int offset);
 
-    /** Stored bits for each of the {@code out * in} weights. */
+    /** Bits that the grid and the adapters need: less than what is stored where a part follows from another. */
+    default long neededBits() {
+        return storedBytes() * Byte.SIZE;
+    }
+
+    /** Needed bits for each of the {@code out * in} weights. */
     default double bitsPerWeight() {
-        return storedBytes() * 8.0 / ((double) out() * in());
+        return neededBits() / ((double) out() * in());
     }
 }

@@ -64,6 +64,11 @@ public final class JsonObject {
         return place;
     }
 
+    /** A copy to change and write. */
+    public ObjectNode toNode() {
+        return node.deepCopy();
+    }
+
     public Set<String> keys() {
         java.util.LinkedHashSet<String> keys = new java.util.LinkedHashSet<>();
         node.fieldNames().forEachRemaining(keys::add);

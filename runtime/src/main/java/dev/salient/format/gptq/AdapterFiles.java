@@ -1,0 +1,131 @@
+package dev.salient.format.gptq;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.format.hf.HfNames;
+import dev.salient.format.json.JsonFiles;
+import dev.salient.format.safetensors.SafetensorsFile;
+import dev.salient.format.safetensors.SafetensorsWriter;
+import dev.salient.format.safetensors.SafetensorsWriter.Payload;
+import dev.salient.format.safetensors.StoredTensor;
+import dev.salient.model.Linear;
+import dev.salient.model.LinearId;
+import dev.salient.model.ModelConfig;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+
+/** Puts the blocks' adapters together into one PEFT adapter. */
+final class AdapterFiles {
+    private final QuantizedFolder folder;
+    private final Map<String, Payload> tensors = new LinkedHashMap<>();
+    /** Rank and alpha by module. */
+    private final Map<LinearId, Size> sizes = new LinkedHashMap<>();
+
+    private record Size(int rank, double alpha) {}
+
+    AdapterFiles(QuantizedFolder folder) {
+        this.folder = folder;
+    }
+
+    void write() throws IOException {
+        try (Arena arena = Arena.ofShared()) {
+            for (int block = 0; block < folder.config().blockCount(); block++) {
+                Path part = folder.adapterPart(block);
+                if (Files.isRegularFile(part)) {
+                    add(block, SafetensorsFile.open(part, arena));
+                }
+            }
+            if (tensors.isEmpty()) {
+                return;
+            }
+            Path target = folder.path().resolve(PeftAdapter.FOLDER);
+            SafetensorsWriter.write(target.resolve(PeftAdapter.WEIGHTS), QuantizedFolder.METADATA, tensors);
+            JsonFiles.write(target.resolve(PeftAdapter.CONFIG), config());
+        }
+    }
+
+    private void add(int block, SafetensorsFile part) throws IOException {
+        for (Map.Entry<String, StoredTensor> tensor : part.tensors().entrySet()) {
+            StoredTensor stored = tensor.getValue();
+            tensors.put(tensor.getKey(), Payload.of(stored.type(), stored.shape(), stored.data()));
+        }
+        for (Linear linear : Linear.values()) {
+            LinearId id = new LinearId(block, linear);
+            StoredTensor a = part.tensors().get(PeftAdapter.tensorName(HfNames.module(id), "A"));
+            if (a != null) {
+                int rank = a.shape().dimension(0);
+                sizes.put(id, new Size(rank, alpha(AdapterScalings.scaling(part, HfNames.module(id)), rank)));
+            }
+        }
+    }
+
+    /** The alpha that gives this scaling back; whole where a whole one does. */
+    private static double alpha(float scaling, int rank) {
+        double alpha = (double) scaling * rank;
+        return (float) (Math.rint(alpha) / rank) == scaling ? Math.rint(alpha) : alpha;
+    }
+
+    private ObjectNode config() {
+        Map<Size, Integer> counts = new LinkedHashMap<>();
+        sizes.values().forEach(size -> counts.merge(size, 1, Integer::sum));
+        Size common =
+                Collections.max(counts.entrySet(), Map.Entry.comparingByValue()).getKey();
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("peft_type", "LORA");
+        json.put("task_type", "CAUSAL_LM");
+        json.putNull("base_model_name_or_path");
+        json.put("inference_mode", true);
+        json.put("r", common.rank);
+        putNumber(json, "lora_alpha", common.alpha);
+        json.put("lora_dropout", 0.0);
+        json.put("bias", "none");
+        json.put("fan_in_fan_out", false);
+        json.put("use_dora", false);
+        json.put("use_rslora", false);
+        json.putNull("modules_to_save");
+        addTargets(json);
+        ObjectNode ranks = json.putObject("rank_pattern");
+        ObjectNode alphas = json.putObject("alpha_pattern");
+        sizes.forEach((id, size) -> {
+            if (size.rank != common.rank) {
+                ranks.put(HfNames.module(id), size.rank);
+            }
+            if (size.alpha != common.alpha) {
+                putNumber(alphas, HfNames.module(id), size.alpha);
+            }
+        });
+        return json;
+    }
+
+    private static void putNumber(ObjectNode json, String key, double value) {
+        if (value == Math.rint(value)) {
+            json.put(key, (long) value);
+        } else {
+            json.put(key, value);
+        }
+    }
+
+    /** Names of projections where every block has the adapter, otherwise the modules one by one. */
+    private void addTargets(ObjectNode json) {
+        ModelConfig config = folder.config();
+        Map<Linear, Integer> blocks = new TreeMap<>();
+        sizes.keySet().forEach(id -> blocks.merge(id.linear(), 1, Integer::sum));
+        var targets = json.putArray("target_modules");
+        for (Linear linear : blocks.keySet()) {
+            if (Objects.equals(blocks.get(linear), config.blockCount())) {
+                targets.add(HfNames.projection(linear));
+            } else {
+                sizes.keySet().stream()
+                        .filter(id -> id.linear() == linear)
+                        .forEach(id -> targets.add(HfNames.module(id)));
+            }
+        }
+    }
+}

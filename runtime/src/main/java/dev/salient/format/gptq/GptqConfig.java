@@ -1,0 +1,111 @@
+package dev.salient.format.gptq;
+
+import dev.salient.format.FormatException;
+import dev.salient.format.json.JsonObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a GPTQ-format folder says that its linears are packed.
+ *
+ * @param grid of every linear that no rule is for
+ * @param zeroOffset 1 where zero points are stored less 1 ("gptq"), 0 where as they are ("gptq_v2")
+ * @param rules in their order; the first that matches a module counts
+ */
+public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
+    public static final String V1 = "gptq";
+    public static final String V2 = "gptq_v2";
+    private static final String QUANTIZATION = "quantization_config";
+
+    public GptqConfig {
+        rules = List.copyOf(rules);
+    }
+
+    /**
+     * Bits and group size.
+     *
+     * @param groupSize -1 for one group per row
+     */
+    public record Grid(int bits, int groupSize) {
+        int groupSizeFor(int in) {
+            return groupSize == -1 ? in : groupSize;
+        }
+
+        private Grid with(JsonObject json) throws FormatException {
+            int newBits = json.intOr("bits", bits);
+            if (newBits != 2 && newBits != 3 && newBits != 4 && newBits != 8) {
+                throw json.wrong("bits", "2, 3, 4 or 8");
+            }
+            int newGroupSize = json.intOr("group_size", groupSize);
+            if (newGroupSize < -1 || newGroupSize == 0) {
+                throw json.wrong("group_size", "-1 or more than 0");
+            }
+            return new Grid(newBits, newGroupSize);
+        }
+    }
+
+    /**
+     * What a pattern over module names changes.
+     *
+     * @param grid null where these modules are not quantized
+     */
+    record Rule(Pattern pattern, @Nullable Grid grid) {}
+
+    /** The grid of a module; null where a rule leaves it unquantized. */
+    @Nullable
+    Grid gridOf(String module) {
+        for (Rule rule : rules) {
+            if (rule.pattern.matcher(module).lookingAt()) {
+                return rule.grid;
+            }
+        }
+        return grid;
+    }
+
+    /** What a folder's {@code config.json}, or an older {@code quantize_config.json}, says; null where neither does. */
+    public static @Nullable GptqConfig find(Path folder, JsonObject config) throws IOException {
+        JsonObject quantization = config.findObject(QUANTIZATION);
+        if (quantization != null) {
+            if (!"gptq".equals(quantization.findString("quant_method"))) {
+                throw quantization.wrong("quant_method", "\"gptq\", the only quantized folders that are read");
+            }
+            return read(quantization);
+        }
+        Path older = folder.resolve("quantize_config.json");
+        return Files.isRegularFile(older) ? read(JsonObject.read(older)) : null;
+    }
+
+    static GptqConfig read(JsonObject json) throws FormatException {
+        String key = json.has("checkpoint_format") ? "checkpoint_format" : "format";
+        String format = json.findString(key);
+        if (format != null && !format.equals(V1) && !format.equals(V2)) {
+            throw json.wrong(key, "\"gptq\" or \"gptq_v2\"");
+        }
+        Grid grid = new Grid(json.expectInt("bits"), json.expectInt("group_size")).with(json);
+        List<Rule> rules = new ArrayList<>();
+        JsonObject dynamic = json.findObject("dynamic");
+        if (dynamic != null) {
+            for (String pattern : dynamic.keys()) {
+                rules.add(rule(dynamic, pattern, grid));
+            }
+        }
+        return new GptqConfig(grid, V2.equals(format) ? 0 : 1, rules);
+    }
+
+    /** "-:regex" leaves modules alone; "+:regex" or a plain regex changes some of their settings. */
+    private static Rule rule(JsonObject dynamic, String key, Grid grid) throws FormatException {
+        boolean left = key.startsWith("-:");
+        String regex = left || key.startsWith("+:") ? key.substring(2) : key;
+        try {
+            return new Rule(Pattern.compile(regex), left ? null : grid.with(dynamic.expectObject(key)));
+        } catch (PatternSyntaxException e) {
+            throw dynamic.wrong(key, "a regular expression as its key");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+package dev.salient.format.gptq;
+
+import dev.salient.format.hf.HfWeights;
+import dev.salient.format.hf.HfWeights.LinearReader;
+import dev.salient.format.json.JsonObject;
+import dev.salient.format.safetensors.TensorStore;
+import dev.salient.model.ModelConfig;
+import dev.salient.model.ModelWeights;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** Reads the weights of a folder, packed or not, with its adapter where it has one. */
+public final class GptqFolder {
+    private GptqFolder() {}
+
+    /**
+     * All weights of a model folder.
+     *
+     * @param json its {@code config.json}
+     * @param arena owns mapped files and repacked weights
+     */
+    public static ModelWeights read(Path folder, JsonObject json, ModelConfig config, Arena arena) throws IOException {
+        GptqConfig quantization = GptqConfig.find(folder, json);
+        TensorStore store = TensorStore.open(folder, arena);
+        LinearReader linears =
+                quantization == null ? HfWeights.dense(store) : new GptqLinears(store, quantization, arena);
+        @Nullable Path adapterFolder = PeftAdapter.findFolder(folder);
+        if (adapterFolder == null) {
+            return HfWeights.read(config, store, linears);
+        }
+        PeftAdapter adapter = PeftAdapter.open(adapterFolder, arena);
+        ModelWeights weights = HfWeights.read(config, store, adapter.over(linears));
+        adapter.expectAllRead();
+        return weights;
+    }
+}

@@ -1,0 +1,106 @@
+package dev.salient.format.gptq;
+
+import dev.salient.format.FormatException;
+import dev.salient.format.gptq.GptqConfig.Grid;
+import dev.salient.format.hf.HfNames;
+import dev.salient.format.hf.HfWeights.LinearReader;
+import dev.salient.format.safetensors.StoredTensor;
+import dev.salient.format.safetensors.StoredType;
+import dev.salient.format.safetensors.TensorStore;
+import dev.salient.model.LinearId;
+import dev.salient.packed.Dense;
+import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.DType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/**
+ * Reads packed linears out of a GPTQ-format folder, and repacks them row by row.
+ *
+ * @param arena owns the repacked weights
+ */
+record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements LinearReader {
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    @Override
+    public PackedWeight read(LinearId id, int out, int in) throws FormatException {
+        String module = HfNames.module(id);
+        if (!store.has(module + ".qweight")) {
+            return new Dense(store.expect(module + ".weight").expectReal(out, in));
+        }
+        StoredTensor codes = store.expect(module + ".qweight");
+        Grid grid = config.gridOf(module);
+        if (grid == null) {
+            throw new FormatException("%s: got a packed weight, want a plain one, as \"dynamic\" says", codes.place());
+        }
+        int bits = grid.bits();
+        int groupSize = grid.groupSizeFor(in);
+        if (in % groupSize != 0 || !GptqPacking.fits(out, in, bits)) {
+            throw new FormatException(
+                    "%s: got groups of %d in %d bits, want groups that divide [%d, %d] and fill 32-bit words",
+                    codes.place(), groupSize, bits, out, in);
+        }
+        int groups = in / groupSize;
+        GptqPacking packing = new GptqPacking(
+                codes.expectRaw(StoredType.I32, wordsOf(in, bits), out),
+                store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, wordsOf(out, bits)),
+                store.expect(module + ".scales").expectRaw(StoredType.F16, groups, out));
+        expectNoOrder(module, in, groupSize);
+        expectNoBias(module, out);
+        expectUsable(module, packing, bits);
+        return packing.unpack(new GptqPacking.Sizes(out, in, bits, groupSize), config.zeroOffset(), arena);
+    }
+
+    private static int wordsOf(int codes, int bits) {
+        return Math.toIntExact((long) codes * bits / Integer.SIZE);
+    }
+
+    /** Fails unless input channel i is in group i / groupSize. */
+    private void expectNoOrder(String module, int in, int groupSize) throws FormatException {
+        if (!store.has(module + ".g_idx")) {
+            return;
+        }
+        StoredTensor order = store.expect(module + ".g_idx");
+        MemorySegment groups = order.expectRaw(StoredType.I32, in);
+        for (int i = 0; i < in; i++) {
+            int group = groups.get(INT, (long) i * Integer.BYTES);
+            if (group != i / groupSize) {
+                throw new FormatException(
+                        "%s: got group %d for channel %d, want %d: act-order (desc_act) is not supported",
+                        order.place(), group, i, i / groupSize);
+            }
+        }
+    }
+
+    private void expectNoBias(String module, int out) throws FormatException {
+        if (!store.has(module + ".bias")) {
+            return;
+        }
+        StoredTensor bias = store.expect(module + ".bias");
+        for (float value : bias.expectReal(out).toFloats()) {
+            if (value != 0) {
+                throw new FormatException("%s: got a bias, want none or zeros", bias.place());
+            }
+        }
+    }
+
+    private void expectUsable(String module, GptqPacking packing, int bits) throws FormatException {
+        long bad = packing.indexOfBadScale();
+        if (bad >= 0) {
+            throw new FormatException(
+                    "%s: got %s at %d, want a finite number",
+                    store.expect(module + ".scales").place(), DType.F16.get(packing.scales(), bad), bad);
+        }
+        int most = (1 << bits) - 1;
+        long count = packing.zeros().byteSize() * Byte.SIZE / bits;
+        for (long i = 0; config.zeroOffset() == 1 && i < count; i++) {
+            if (GptqPacking.bitsAt(packing.zeros(), i * bits, bits) == most) {
+                throw new FormatException(
+                        "%s: got zero point %d at %d, want 1 to %d",
+                        store.expect(module + ".qzeros").place(), most + 1, i, most);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+package dev.salient.format.gptq;
+
+import static dev.salient.tensor.Preconditions.require;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import dev.salient.packed.GroupAffine;
+import dev.salient.tensor.DType;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/**
+ * A linear as GPTQ stores it.
+ *
+ * <p>Down a column of {@code qweight} runs one stream of bits, lowest first: the codes of one output channel. Our rows
+ * are the same streams, so the two differ by transposing 32-bit words. A scale below 0, which GPTQ has not, becomes
+ * its opposite with every code and zero point mirrored: {@code d (q - z) = -d ((n - q) - (n - z))}, n = 2^bits - 1.
+ *
+ * @param codes qweight: [in * bits / 32, out], int32
+ * @param zeros qzeros: [in / groupSize, out * bits / 32], int32, as they are ("gptq_v2") or less 1 ("gptq")
+ * @param scales [in / groupSize, out], fp16, at least 0
+ */
+record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scales) {
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final int TILE = 32;
+
+    /** Whether a matrix of these sizes fills whole words. */
+    static boolean fits(int out, int in, int bits) {
+        return (long) in * bits % Integer.SIZE == 0 && (long) out * bits % Integer.SIZE == 0;
+    }
+
+    /** Packs a weight, zero points as they are. */
+    static GptqPacking pack(GroupAffine weight, Arena arena) {
+        require(
+                fits(weight.out(), weight.in(), weight.bits()),
+                "GPTQ: got [%d, %d] in %d bits, want rows and columns that fill whole 32-bit words",
+                weight.out(),
+                weight.in(),
+                weight.bits());
+        int out = weight.out();
+        int groups = weight.groupsPerRow();
+        MemorySegment codes = arena.allocate(weight.codes().byteSize());
+        MemorySegment zeros = arena.allocate((long) groups * out * weight.bits() / Byte.SIZE);
+        MemorySegment scales = arena.allocate(weight.scales().byteSize());
+        int words = Math.toIntExact((long) weight.in() * weight.bits() / Integer.SIZE);
+        int[] row = new int[words];
+        for (int o = 0; o < out; o++) {
+            MemorySegment.copy(weight.codes(), INT, (long) o * words * Integer.BYTES, row, 0, words);
+            for (int g = 0; g < groups; g++) {
+                packGroup(weight, o, g, row, zeros, scales);
+            }
+            for (int w = 0; w < words; w++) {
+                codes.set(INT, ((long) w * out + o) * Integer.BYTES, row[w]);
+            }
+        }
+        return new GptqPacking(codes, zeros, scales);
+    }
+
+    private static void packGroup(
+            GroupAffine weight, int o, int g, int[] row, MemorySegment zeros, MemorySegment scales) {
+        int bits = weight.bits();
+        int zero = weight.zero(o, g);
+        long at = (long) g * weight.out() + o;
+        short scale = weight.scales().get(SHORT, ((long) o * weight.groupsPerRow() + g) * Short.BYTES);
+        if (scale < 0) {
+            scale = (short) (scale & 0x7FFF);
+            zero = (1 << bits) - 1 - zero;
+            flip(row, (long) g * weight.groupSize() * bits, (long) (g + 1) * weight.groupSize() * bits);
+        }
+        scales.set(SHORT, at * Short.BYTES, scale);
+        addBits(zeros, at * bits, zero);
+    }
+
+    /** Mirrors codes: n - q is q with every bit turned. */
+    private static void flip(int[] words, long fromBit, long toBit) {
+        for (long bit = fromBit; bit < toBit; ) {
+            int word = (int) (bit >>> 5);
+            long end = Math.min(toBit, (word + 1L) << 5);
+            int mask = (-1 << (bit & 31)) & (-1 >>> (-end & 31));
+            words[word] ^= mask;
+            bit = end;
+        }
+    }
+
+    static void addBits(MemorySegment stream, long bit, int value) {
+        long at = bit >>> 3;
+        int shifted = value << (bit & 7);
+        stream.set(JAVA_BYTE, at, (byte) (stream.get(JAVA_BYTE, at) | shifted));
+        if (shifted > 0xFF) {
+            stream.set(JAVA_BYTE, at + 1, (byte) (stream.get(JAVA_BYTE, at + 1) | (shifted >>> 8)));
+        }
+    }
+
+    static int bitsAt(MemorySegment stream, long bit, int bits) {
+        long at = bit >>> 3;
+        int window = stream.get(JAVA_BYTE, at) & 0xFF;
+        if (at + 1 < stream.byteSize()) {
+            window |= (stream.get(JAVA_BYTE, at + 1) & 0xFF) << 8;
+        }
+        return (window >>> (bit & 7)) & ((1 << bits) - 1);
+    }
+
+    /**
+     * The weight that this packs.
+     *
+     * @param sizes its sizes
+     * @param zeroOffset what to add to a stored zero point: 0, or 1 for the first version of the format
+     */
+    GroupAffine unpack(Sizes sizes, int zeroOffset, Arena arena) {
+        int out = sizes.out;
+        int groups = sizes.in / sizes.groupSize;
+        MemorySegment rows = arena.allocate(codes.byteSize());
+        transposeWords(rows, out, Math.toIntExact((long) sizes.in * sizes.bits / Integer.SIZE));
+        MemorySegment rowScales = arena.allocate(scales.byteSize());
+        MemorySegment rowZeros = arena.allocate((long) groups * out);
+        for (int g = 0; g < groups; g++) {
+            for (int o = 0; o < out; o++) {
+                long from = (long) g * out + o;
+                long to = (long) o * groups + g;
+                rowScales.set(SHORT, to * Short.BYTES, scales.get(SHORT, from * Short.BYTES));
+                rowZeros.set(JAVA_BYTE, to, (byte) (bitsAt(zeros, from * sizes.bits, sizes.bits) + zeroOffset));
+            }
+        }
+        return new GroupAffine(out, sizes.in, sizes.bits, sizes.groupSize, rows, rowScales, rowZeros);
+    }
+
+    /** The sizes of a weight. */
+    record Sizes(int out, int in, int bits, int groupSize) {}
+
+    private void transposeWords(MemorySegment rows, int out, int words) {
+        for (int first = 0; first < out; first += TILE) {
+            for (int w = 0; w < words; w++) {
+                for (int o = first; o < Math.min(out, first + TILE); o++) {
+                    int word = codes.get(INT, ((long) w * out + o) * Integer.BYTES);
+                    rows.set(INT, ((long) o * words + w) * Integer.BYTES, word);
+                }
+            }
+        }
+    }
+
+    /** The index of the first scale that is infinite or NaN; -1 where there is none. */
+    long indexOfBadScale() {
+        for (long i = 0; i < scales.byteSize() / Short.BYTES; i++) {
+            if (!Float.isFinite(DType.F16.get(scales, i))) {
+                return i;
+            }
+        }
+        return -1;
+    }
+}

@@ -1,0 +1,120 @@
+package dev.salient.format.gptq;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.format.safetensors.SafetensorsWriter;
+import dev.salient.format.safetensors.SafetensorsWriter.Payload;
+import dev.salient.format.safetensors.StoredType;
+import dev.salient.packed.Dense;
+import dev.salient.packed.GroupAffine;
+import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaledGroups;
+import dev.salient.tensor.DType;
+import dev.salient.tensor.Shape;
+import dev.salient.tensor.Tensor;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.channels.WritableByteChannel;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Weights as the tensors that stand for them in a file. */
+final class Payloads {
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private Payloads() {}
+
+    /** A tensor as it is. */
+    static Payload of(Tensor tensor) {
+        return Payload.of(StoredType.of(tensor.dtype()), tensor.shape(), tensor.data());
+    }
+
+    /** The tensors of a linear: packed, or plain. */
+    static Map<String, Payload> linear(String module, PackedWeight weight, Arena arena) {
+        return switch (weight) {
+            case GroupAffine affine -> packed(module, affine, arena);
+            case Dense dense -> Map.of(module + ".weight", of(dense.values()));
+            case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
+            case LowRank adapted ->
+                throw new IllegalArgumentException(
+                        "%s: got an adapter of rank %d, want the weight below it".formatted(module, adapted.rank()));
+        };
+    }
+
+    private static Map<String, Payload> packed(String module, GroupAffine weight, Arena arena) {
+        GptqPacking packing = GptqPacking.pack(weight, arena);
+        int groups = weight.groupsPerRow();
+        Map<String, Payload> tensors = new LinkedHashMap<>();
+        tensors.put(
+                module + ".qweight",
+                Payload.of(StoredType.I32, shapeOfWords(weight.in(), weight.bits(), weight.out()), packing.codes()));
+        tensors.put(
+                module + ".qzeros",
+                Payload.of(StoredType.I32, Shape.of(groups, wordsOf(weight.out(), weight.bits())), packing.zeros()));
+        tensors.put(module + ".scales", Payload.of(StoredType.F16, Shape.of(groups, weight.out()), packing.scales()));
+        MemorySegment order = arena.allocate((long) weight.in() * Integer.BYTES);
+        for (int i = 0; i < weight.in(); i++) {
+            order.set(INT, (long) i * Integer.BYTES, i / weight.groupSize());
+        }
+        tensors.put(module + ".g_idx", Payload.of(StoredType.I32, Shape.of(weight.in()), order));
+        return tensors;
+    }
+
+    private static Shape shapeOfWords(int codes, int bits, int columns) {
+        return Shape.of(wordsOf(codes, bits), columns);
+    }
+
+    private static int wordsOf(int codes, int bits) {
+        return Math.toIntExact((long) codes * bits / Integer.SIZE);
+    }
+
+    /** A weight without packing: as it is where it is dense, its values in fp16 otherwise. */
+    static Payload dense(PackedWeight weight) {
+        if (weight instanceof Dense dense) {
+            return of(dense.values());
+        }
+        return new Payload(
+                StoredType.F16, Shape.of(weight.out(), weight.in()), channel -> writeDecoded(weight, channel));
+    }
+
+    private static void writeDecoded(PackedWeight weight, WritableByteChannel channel) throws IOException {
+        float[] values = new float[weight.in()];
+        MemorySegment row = MemorySegment.ofArray(new byte[Math.multiplyExact(weight.in(), Short.BYTES)]);
+        for (int o = 0; o < weight.out(); o++) {
+            weight.decodeRow(o, values, 0);
+            for (int i = 0; i < values.length; i++) {
+                DType.F16.set(row, i, values[i]);
+            }
+            SafetensorsWriter.write(channel, row);
+        }
+    }
+
+    /** The two matrices of an adapter, fp16. */
+    static Map<String, Payload> adapter(String module, LowRank adapted) {
+        Map<String, Payload> tensors = new LinkedHashMap<>();
+        tensors.put(PeftAdapter.tensorName(module, "A"), half(adapted.a()));
+        tensors.put(PeftAdapter.tensorName(module, "B"), half(adapted.b()));
+        return tensors;
+    }
+
+    private static Payload half(Tensor tensor) {
+        if (tensor.dtype() == DType.F16) {
+            return of(tensor);
+        }
+        MemorySegment rounded =
+                MemorySegment.ofArray(new byte[Math.toIntExact(tensor.shape().elementCount() * Short.BYTES)]);
+        for (long i = 0; i < tensor.shape().elementCount(); i++) {
+            DType.F16.set(rounded, i, tensor.get(i));
+            require(
+                    Float.isFinite(DType.F16.get(rounded, i)),
+                    "adapter: got %s at %d, want a number that fp16 can hold",
+                    tensor.get(i),
+                    i);
+        }
+        return Payload.of(StoredType.F16, tensor.shape(), rounded);
+    }
+}

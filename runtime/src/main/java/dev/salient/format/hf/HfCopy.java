@@ -1,0 +1,147 @@
+package dev.salient.format.hf;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.format.Checkpoint;
+import dev.salient.format.json.JsonFiles;
+import dev.salient.format.json.JsonObject;
+import dev.salient.model.ModelConfig;
+import dev.salient.model.RopeScaling;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+
+/** Gives a new folder what a model has beside its weights. */
+public final class HfCopy {
+    private static final List<String> TOKENIZER_FILES = List.of(
+            HfFolder.TOKENIZER,
+            HfFolder.TOKENIZER_CONFIG,
+            HfFolder.CHAT_TEMPLATE,
+            "special_tokens_map.json",
+            "added_tokens.json",
+            "tokenizer.model",
+            "vocab.json",
+            "merges.txt");
+    private static final List<String> LICENCES = List.of("LICENSE", "LICENCE", "NOTICE", "USE_POLICY", "COPYING");
+    private static final String CARD = "README.md";
+
+    private final Checkpoint original;
+    private final Path source;
+    private final Path target;
+
+    /**
+     * A copy that is still to be made.
+     *
+     * @param original from a folder, or from a GGUF file that stands for its metadata alone
+     * @param target the new folder
+     */
+    public HfCopy(Checkpoint original, Path target) {
+        this.original = original;
+        this.source = original.source();
+        this.target = target;
+    }
+
+    private boolean fromFolder() {
+        return Files.isDirectory(source);
+    }
+
+    /**
+     * Copies tokenizer, generation settings, licences and model card.
+     *
+     * @param note what was done to the model, for the card
+     */
+    public void copyBesides(String note) throws IOException {
+        if (fromFolder()) {
+            for (String name : TOKENIZER_FILES) {
+                copy(name);
+            }
+            copy(HfFolder.GENERATION_CONFIG);
+            copyLicences();
+        } else if (!original.endTokens().isEmpty()) {
+            ObjectNode generation = JsonNodeFactory.instance.objectNode();
+            putEndTokens(generation);
+            JsonFiles.write(target.resolve(HfFolder.GENERATION_CONFIG), generation);
+        }
+        JsonFiles.writeText(target.resolve(CARD), card(note));
+    }
+
+    private void copy(String name) throws IOException {
+        if (Files.isRegularFile(source.resolve(name))) {
+            Files.copy(source.resolve(name), target.resolve(name), StandardCopyOption.REPLACE_EXISTING);
+        }
+    }
+
+    private void copyLicences() throws IOException {
+        try (var files = Files.list(source)) {
+            for (Path file : files.sorted().toList()) {
+                String name = String.valueOf(file.getFileName());
+                if (LICENCES.stream().anyMatch(name::startsWith)) {
+                    copy(name);
+                }
+            }
+        }
+    }
+
+    private String card(String note) throws IOException {
+        Path card = source.resolve(CARD);
+        String said = "> **Changed from the original:** " + note.strip().replace("\n", "\n> ") + "\n";
+        if (!fromFolder() || !Files.isRegularFile(card)) {
+            return "# " + source.getFileName() + "\n\n" + said;
+        }
+        String text = Files.readString(card);
+        int end = text.startsWith("---\n") ? text.indexOf("\n---\n", 3) : -1;
+        int at = end < 0 ? 0 : end + "\n---\n".length();
+        return text.substring(0, at) + "\n" + said + "\n" + text.substring(at);
+    }
+
+    private void putEndTokens(ObjectNode json) {
+        List<Integer> ids = original.endTokens();
+        if (ids.size() == 1) {
+            json.put("eos_token_id", ids.getFirst());
+        } else if (!ids.isEmpty()) {
+            ArrayNode list = json.putArray("eos_token_id");
+            ids.forEach(list::add);
+        }
+    }
+
+    /** The model's {@code config.json}: its own, or one made from its sizes. */
+    public ObjectNode config() throws IOException {
+        return fromFolder() ? JsonObject.read(source.resolve(HfFolder.CONFIG)).toNode() : madeConfig();
+    }
+
+    private ObjectNode madeConfig() {
+        ModelConfig config = original.weights().config();
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.putArray("architectures").add("LlamaForCausalLM");
+        json.put("model_type", "llama");
+        json.put("hidden_size", config.hiddenSize());
+        json.put("intermediate_size", config.ffnSize());
+        json.put("num_hidden_layers", config.blockCount());
+        json.put("num_attention_heads", config.headCount());
+        json.put("num_key_value_heads", config.kvHeadCount());
+        json.put("head_dim", config.headSize());
+        json.put("vocab_size", config.vocabSize());
+        json.put("max_position_embeddings", config.contextLength());
+        json.put("rms_norm_eps", config.normEpsilon());
+        json.put("rope_theta", config.ropeBase());
+        json.put("tie_word_embeddings", config.tiedEmbeddings());
+        json.put("hidden_act", "silu");
+        json.put("attention_bias", false);
+        json.put("mlp_bias", false);
+        json.put("torch_dtype", "float16");
+        putEndTokens(json);
+        RopeScaling scaling = config.ropeScaling();
+        if (scaling != null) {
+            json.putObject("rope_scaling")
+                    .put("rope_type", "llama3")
+                    .put("factor", scaling.factor())
+                    .put("low_freq_factor", scaling.lowFrequencyFactor())
+                    .put("high_freq_factor", scaling.highFrequencyFactor())
+                    .put("original_max_position_embeddings", scaling.originalContext());
+        }
+        return json;
+    }
+}
