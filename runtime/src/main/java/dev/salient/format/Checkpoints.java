@@ -75,7 +75,7 @@ public final class Checkpoints {
     private static Checkpoint openGguf(Path source, Arena arena) throws IOException {
         GgufFile file = GgufFile.open(source, arena);
         ModelWeights weights = GgufModel.read(file, arena);
-        return new Checkpoint(source, weights, null, file.findChatTemplate(), file.endTokens(), arena);
+        return new Checkpoint(source, weights, file.findTokenizer(), file.findChatTemplate(), file.endTokens(), arena);
     }
 
     private static Checkpoint openFolder(Path source, Arena arena) throws IOException {

@@ -63,4 +63,22 @@ public final class Tokenizers {
         GgufTokenizerJson json = new GgufTokenizerJson(vocabulary);
         return new JsonTokenizer(json.tree(), json.config());
     }
+
+    /**
+     * Writes a GGUF vocabulary as Hugging Face's {@code tokenizer.json} and {@code tokenizer_config.json}.
+     *
+     * @param chatTemplate kept in the configuration, or null
+     */
+    public static void writeJson(GgufVocabulary vocabulary, Path folder, @Nullable String chatTemplate)
+            throws IOException {
+        GgufTokenizerJson json = new GgufTokenizerJson(vocabulary);
+        ObjectNode config = json.config();
+        if (chatTemplate != null) {
+            config.put("chat_template", chatTemplate);
+        }
+        Files.write(folder.resolve("tokenizer.json"), JSON.writeValueAsBytes(json.tree()));
+        Files.write(
+                folder.resolve("tokenizer_config.json"),
+                JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(config));
+    }
 }

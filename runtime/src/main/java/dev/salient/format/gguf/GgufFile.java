@@ -8,6 +8,8 @@ import dev.salient.format.gguf.GgufValue.Text;
 import dev.salient.format.gguf.GgufValue.Whole;
 import dev.salient.tensor.MappedFile;
 import dev.salient.tokenizer.GgufVocabulary;
+import dev.salient.tokenizer.Tokenizer;
+import dev.salient.tokenizer.Tokenizers;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -171,6 +173,16 @@ public final class GgufFile {
                     findId("tokenizer.ggml.unknown_token_id"),
                     findFlag("tokenizer.ggml.add_bos_token"),
                     findFlag("tokenizer.ggml.add_space_prefix"));
+        } catch (IllegalArgumentException e) {
+            throw new FormatException("%s: tokenizer: %s", place, String.valueOf(e.getMessage()));
+        }
+    }
+
+    /** The tokenizer of the vocabulary; null where the file holds none. */
+    public @Nullable Tokenizer findTokenizer() throws FormatException {
+        GgufVocabulary vocabulary = findVocabulary();
+        try {
+            return vocabulary == null ? null : Tokenizers.fromGguf(vocabulary);
         } catch (IllegalArgumentException e) {
             throw new FormatException("%s: tokenizer: %s", place, String.valueOf(e.getMessage()));
         }

@@ -4,11 +4,15 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.Checkpoint;
+import dev.salient.format.gguf.GgufFile;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.format.json.JsonObject;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.RopeScaling;
+import dev.salient.tokenizer.GgufVocabulary;
+import dev.salient.tokenizer.Tokenizers;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -60,12 +64,24 @@ public final class HfCopy {
             }
             copy(HfFolder.GENERATION_CONFIG);
             copyLicences();
-        } else if (!original.endTokens().isEmpty()) {
+        } else {
+            writeFromGguf();
+        }
+        JsonFiles.writeText(target.resolve(CARD), card(note));
+    }
+
+    private void writeFromGguf() throws IOException {
+        try (Arena arena = Arena.ofShared()) {
+            GgufVocabulary vocabulary = GgufFile.open(source, arena).findVocabulary();
+            if (vocabulary != null) {
+                Tokenizers.writeJson(vocabulary, target, original.chatTemplate());
+            }
+        }
+        if (!original.endTokens().isEmpty()) {
             ObjectNode generation = JsonNodeFactory.instance.objectNode();
             putEndTokens(generation);
             JsonFiles.write(target.resolve(HfFolder.GENERATION_CONFIG), generation);
         }
-        JsonFiles.writeText(target.resolve(CARD), card(note));
     }
 
     private void copy(String name) throws IOException {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.salient.format.FormatException;
 import dev.salient.format.json.JsonObject;
 import dev.salient.tokenizer.Tokenizer;
+import dev.salient.tokenizer.Tokenizers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -66,7 +67,16 @@ public final class HfFolder {
 
     /** The tokenizer beside the weights; null where there is none. */
     public static @Nullable Tokenizer findTokenizer(Path folder) throws IOException {
-        return null;
+        Path json = folder.resolve(TOKENIZER);
+        if (!Files.isRegularFile(json)) {
+            return null;
+        }
+        Path config = folder.resolve(TOKENIZER_CONFIG);
+        try {
+            return Tokenizers.fromJson(json, Files.isRegularFile(config) ? config : null);
+        } catch (IOException e) {
+            throw new FormatException("%s", String.valueOf(e.getMessage()));
+        }
     }
 
     private static @Nullable JsonObject findObject(Path file) throws IOException {

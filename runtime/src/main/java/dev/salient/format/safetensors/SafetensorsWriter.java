@@ -25,7 +25,7 @@ public final class SafetensorsWriter {
     /** The data starts at a multiple of this many bytes. */
     private static final int ALIGNMENT = 8;
 
-    private static final int CHUNK_BYTES = 1 << 24;
+    private static final int CHUNK_BYTES = 1 << 20;
 
     private SafetensorsWriter() {}
 
@@ -53,9 +53,11 @@ public final class SafetensorsWriter {
 
     /** Writes all of a piece of memory. */
     public static void write(WritableByteChannel channel, MemorySegment data) throws IOException {
-        for (long at = 0; at < data.byteSize(); at += CHUNK_BYTES) {
-            ByteBuffer buffer = data.asSlice(at, Math.min(CHUNK_BYTES, data.byteSize() - at))
-                    .asByteBuffer();
+        byte[] chunk = new byte[(int) Math.min(CHUNK_BYTES, data.byteSize())];
+        for (long at = 0; at < data.byteSize(); at += chunk.length) {
+            int length = (int) Math.min(chunk.length, data.byteSize() - at);
+            MemorySegment.copy(data, at, MemorySegment.ofArray(chunk), 0, length);
+            ByteBuffer buffer = ByteBuffer.wrap(chunk, 0, length);
             while (buffer.hasRemaining()) {
                 channel.write(buffer);
             }

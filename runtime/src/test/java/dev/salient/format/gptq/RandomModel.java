@@ -1,0 +1,109 @@
+package dev.salient.format.gptq;
+
+import dev.salient.format.Checkpoint;
+import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
+import dev.salient.model.ModelConfig;
+import dev.salient.model.ModelWeights;
+import dev.salient.packed.Dense;
+import dev.salient.packed.GroupAffine;
+import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.DType;
+import dev.salient.tensor.Shape;
+import dev.salient.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/** Models of random weights, small enough to write in a test. */
+final class RandomModel {
+    static final ModelConfig CONFIG = new ModelConfig(64, 96, 2, 4, 2, 16, 40, 128, 10000, null, 1e-5, false);
+
+    private final Random random;
+
+    RandomModel(long seed) {
+        random = new Random(seed);
+    }
+
+    /** What random weights a linear gets. */
+    interface Maker {
+        PackedWeight make(int block, Linear linear, int out, int in);
+    }
+
+    ModelWeights weights(ModelConfig config, Maker maker) {
+        List<BlockWeights> blocks = new ArrayList<>();
+        for (int b = 0; b < config.blockCount(); b++) {
+            Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+            for (Linear linear : Linear.values()) {
+                linears.put(linear, maker.make(b, linear, linear.out(config), linear.in(config)));
+            }
+            blocks.add(new BlockWeights(vector(config.hiddenSize()), vector(config.hiddenSize()), linears));
+        }
+        PackedWeight embedding = dense(config.vocabSize(), config.hiddenSize());
+        PackedWeight head = config.tiedEmbeddings() ? embedding : dense(config.vocabSize(), config.hiddenSize());
+        return new ModelWeights(config, embedding, blocks, vector(config.hiddenSize()), head);
+    }
+
+    Tensor vector(int length) {
+        return Tensor.ofFloats(Shape.of(length), floats(length));
+    }
+
+    Dense dense(int out, int in) {
+        return Dense.ofFloats(out, in, floats(out * in));
+    }
+
+    Tensor half(int rows, int columns) {
+        MemorySegment data = MemorySegment.ofArray(new byte[rows * columns * 2]);
+        for (int i = 0; i < rows * columns; i++) {
+            DType.F16.set(data, i, (float) random.nextGaussian());
+        }
+        return new Tensor(DType.F16, Shape.of(rows, columns), data);
+    }
+
+    LowRank adapted(PackedWeight base, int rank, float scaling) {
+        return new LowRank(base, half(rank, base.in()), half(base.out(), rank), scaling);
+    }
+
+    /** Random codes, scales of both signs, and zero points from {@code lowest} to {@code highest}. */
+    GroupAffine affine(int out, int in, Grid grid) {
+        int groups = out * (in / grid.groupSize);
+        byte[] codes = new byte[Math.toIntExact((long) out * in * grid.bits / 8)];
+        random.nextBytes(codes);
+        byte[] zeros = new byte[groups];
+        MemorySegment scales = MemorySegment.ofArray(new byte[groups * 2]);
+        for (int g = 0; g < groups; g++) {
+            zeros[g] = (byte) random.nextInt(grid.lowest, grid.highest + 1);
+            DType.F16.set(scales, g, (float) random.nextGaussian());
+        }
+        return new GroupAffine(
+                out, in, grid.bits, grid.groupSize, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
+    }
+
+    record Grid(int bits, int groupSize, int lowest, int highest) {
+        static Grid any(int bits, int groupSize) {
+            return new Grid(bits, groupSize, 0, (1 << bits) - 1);
+        }
+
+        static Grid signed2(int groupSize) {
+            return new Grid(2, groupSize, 1, 1);
+        }
+    }
+
+    private float[] floats(int count) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    /** An open checkpoint over these weights whose source is a folder with a minimal configuration. */
+    static Checkpoint checkpoint(java.nio.file.Path source, ModelWeights weights) {
+        return new Checkpoint(source, weights, null, null, List.of(2), Arena.ofAuto());
+    }
+}
