@@ -1,11 +1,33 @@
 package dev.salient.cli;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.cli.ModelSummary.Part;
+import dev.salient.format.Checkpoint;
+import dev.salient.model.ModelConfig;
+import dev.salient.model.RopeScaling;
+import dev.salient.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 
-/** The command {@code inspect}. */
-@CommandLine.Command(name = "inspect", header = "Show what a model is made of.")
+/** The command {@code inspect}: what a model is made of, what it costs, what can be done with it. */
+@CommandLine.Command(
+        name = "inspect",
+        header = "Show what a model is made of.",
+        description = {
+            "Shows architecture, tensors and grids, bits per weight, and what can and can't be done with the model.",
+            "Bits per weight count what the block linears need: codes, scales, zero points where they vary, adapters."
+        })
 final class Inspect implements Command {
+    @Mixin
+    private final ModelArgument model = new ModelArgument();
+
     @Mixin
     private final CommonOptions common = new CommonOptions();
 
@@ -15,7 +37,159 @@ final class Inspect implements Command {
     }
 
     @Override
-    public void run(Console console) {
-        throw new IllegalArgumentException("inspect: not built yet");
+    public void run(Console console) throws IOException {
+        try (Checkpoint checkpoint = model.open()) {
+            ModelSummary summary = ModelSummary.of(checkpoint);
+            List<String> warnings = warnings(checkpoint, summary);
+            print(console, checkpoint, summary);
+            warnings.forEach(warning -> console.line("note          %s", warning));
+            console.result(json(checkpoint, summary, warnings));
+        }
+    }
+
+    private static void print(Console console, Checkpoint checkpoint, ModelSummary summary) {
+        ModelConfig config = summary.config();
+        console.line("model         %s", checkpoint.source());
+        console.line(
+                "architecture  LLaMA: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
+                config.blockCount(),
+                config.hiddenSize(),
+                config.ffnSize(),
+                config.headCount(),
+                config.kvHeadCount(),
+                config.headSize());
+        console.line(
+                "context       %s tokens, RoPE base %s%s",
+                Words.count(config.contextLength()), plain(config.ropeBase()), scaling(config.ropeScaling()));
+        console.line(
+                "size          %s parameters, %s of them in block linears; %s of files",
+                Words.count(summary.parameters()),
+                Words.count(config.linearWeightCount()),
+                Words.bytes(summary.fileBytes()));
+        console.line(
+                "bits          %.3f per weight of the block linears; %.3f per parameter in the files",
+                summary.bitsPerWeight(), fileBits(summary));
+        console.line("tokenizer     %s", tokenizer(checkpoint));
+        console.line(
+                "chat          %s",
+                checkpoint.chatTemplate() == null ? "no template: use generate" : "has its own template");
+        console.line("");
+        console.line("%-10s %-16s %-14s %-30s %s", "weight", "blocks", "shape", "stored as", "bits");
+        for (Part part : summary.parts()) {
+            console.line(
+                    "%-10s %-16s %-14s %-30s %.3f",
+                    part.name(),
+                    part.blocks(),
+                    "[%d, %d]".formatted(part.out(), part.in()),
+                    part.form(),
+                    part.bitsPerWeight());
+        }
+        console.line("");
+        console.line("group sizes   %s, or the whole row%s", sizes(summary), excludedSizes(summary));
+        console.line(
+                "GGUF types    F32, F16, BF16%s",
+                summary.ggufTypes().stream().map(type -> ", " + type).collect(Collectors.joining()));
+    }
+
+    private static String sizes(ModelSummary summary) {
+        return summary.groupSizes().stream().map(String::valueOf).collect(Collectors.joining(", "));
+    }
+
+    private static String excludedSizes(ModelSummary summary) {
+        String widths = summary.rowWidths().stream().map(String::valueOf).collect(Collectors.joining(" and "));
+        return " (rows are " + widths + " wide)";
+    }
+
+    private static String tokenizer(Checkpoint checkpoint) {
+        Tokenizer tokenizer = checkpoint.tokenizer();
+        if (tokenizer == null) {
+            return "none: generate, chat and perplexity need tokenizer.json beside the weights";
+        }
+        String ends = checkpoint.endTokens().stream()
+                .map(id -> id < tokenizer.vocabSize() ? tokenizer.token(id) : String.valueOf(id))
+                .collect(Collectors.joining(", "));
+        return String.format(
+                Locale.ROOT, "%s tokens, a text ends with %s", Words.count(tokenizer.vocabSize()), ends);
+    }
+
+    private static String scaling(@org.jspecify.annotations.Nullable RopeScaling scaling) {
+        return scaling == null
+                ? ""
+                : String.format(
+                        Locale.ROOT,
+                        ", stretched %s times beyond %s tokens",
+                        plain(scaling.factor()),
+                        Words.count(scaling.originalContext()));
+    }
+
+    private static String plain(double number) {
+        return number == Math.rint(number) ? Words.count((long) number) : String.valueOf(number);
+    }
+
+    private static double fileBits(ModelSummary summary) {
+        return summary.fileBytes() * 8.0 / summary.parameters();
+    }
+
+    private static List<String> warnings(Checkpoint checkpoint, ModelSummary summary) {
+        List<String> warnings = new ArrayList<>();
+        ModelConfig config = summary.config();
+        if (config.tiedEmbeddings()) {
+            long matrix = (long) config.vocabSize() * config.hiddenSize();
+            warnings.add(String.format(
+                    Locale.ROOT,
+                    "embedding and head are one matrix, %.0f %% of the parameters: quantize leaves it as it is,"
+                            + " or in 8 or 4 bits if asked",
+                    100.0 * matrix / summary.parameters()));
+        }
+        if (!summary.ggufTypes().contains("Q2_0")) {
+            warnings.add("rows are no multiples of 64: the 2-bit GGUF type Q2_0 cannot hold this model");
+        }
+        Tokenizer tokenizer = checkpoint.tokenizer();
+        if (tokenizer != null && tokenizer.vocabSize() > config.vocabSize()) {
+            warnings.add(String.format(
+                    Locale.ROOT,
+                    "the tokenizer has %d tokens, the model only %d",
+                    tokenizer.vocabSize(),
+                    config.vocabSize()));
+        }
+        return warnings;
+    }
+
+    private static ObjectNode json(Checkpoint checkpoint, ModelSummary summary, List<String> warnings) {
+        ModelConfig config = summary.config();
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("model", checkpoint.source().toString());
+        json.put("architecture", "llama");
+        json.put("blocks", config.blockCount());
+        json.put("hidden", config.hiddenSize());
+        json.put("ffn", config.ffnSize());
+        json.put("heads", config.headCount());
+        json.put("kvHeads", config.kvHeadCount());
+        json.put("headSize", config.headSize());
+        json.put("vocab", config.vocabSize());
+        json.put("context", config.contextLength());
+        json.put("ropeBase", config.ropeBase());
+        json.put("tiedEmbeddings", config.tiedEmbeddings());
+        json.put("parameters", summary.parameters());
+        json.put("linearWeights", config.linearWeightCount());
+        json.put("bitsPerWeight", summary.bitsPerWeight());
+        json.put("fileBytes", summary.fileBytes());
+        json.put("fileBitsPerParameter", fileBits(summary));
+        json.put("tokenizer", checkpoint.tokenizer() != null);
+        json.put("chatTemplate", checkpoint.chatTemplate() != null);
+        checkpoint.endTokens().forEach(json.putArray("endTokens")::add);
+        ArrayNode parts = json.putArray("weights");
+        for (Part part : summary.parts()) {
+            ObjectNode node = parts.addObject();
+            node.put("name", part.name());
+            node.put("blocks", part.blocks());
+            node.putArray("shape").add(part.out()).add(part.in());
+            node.put("storedAs", part.form());
+            node.put("bitsPerWeight", part.bitsPerWeight());
+        }
+        summary.groupSizes().forEach(json.putArray("groupSizes")::add);
+        summary.ggufTypes().forEach(json.putArray("ggufTypes")::add);
+        warnings.forEach(json.putArray("notes")::add);
+        return json;
     }
 }
