@@ -1,0 +1,5 @@
+/** Text from a model: samplers, sessions that keep their cache, streaming. */
+@NullMarked
+package dev.salient.generate;
+
+import org.jspecify.annotations.NullMarked;
