@@ -56,13 +56,9 @@ final class FusedProduct {
             int scale = row * tile.chunks;
             int at = tile.codesAt(row);
             for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
-                FloatVector sum = twoBits(unsigned(codes, at), x, c * 64);
-                if (COUNT <= 8) {
-                    sum = sum.add(twoBits(unsigned(codes, at + COUNT), x, c * 64 + COUNT));
-                }
-                if (COUNT == 4) {
-                    sum = sum.add(twoBits(unsigned(codes, at + 8), x, c * 64 + 8));
-                    sum = sum.add(twoBits(unsigned(codes, at + 12), x, c * 64 + 12));
+                FloatVector sum = FloatVector.zero(FLOATS);
+                for (int i = 0; i < 16; i += COUNT) {
+                    sum = twoBits(unsigned(codes, at + i), x, c * 64 + i, sum);
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
@@ -70,8 +66,8 @@ final class FusedProduct {
         }
     }
 
-    private static FloatVector twoBits(IntVector bytes, float[] x, int at) {
-        FloatVector sum = floats(bytes.and(0x03)).mul(load(x, at));
+    private static FloatVector twoBits(IntVector bytes, float[] x, int at, FloatVector before) {
+        FloatVector sum = floats(bytes.and(0x03)).fma(load(x, at), before);
         sum = floats(bytes.and(0x0C)).fma(load(x, at + 16), sum);
         sum = floats(bytes.and(0x30)).fma(load(x, at + 32), sum);
         return floats(bytes.and(0xC0)).fma(load(x, at + 48), sum);
@@ -85,13 +81,9 @@ final class FusedProduct {
             int scale = row * tile.chunks;
             int at = tile.codesAt(row);
             for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
-                FloatVector sum = nibbles(unsigned(codes, at), x, c * 32);
-                if (COUNT <= 8) {
-                    sum = sum.add(nibbles(unsigned(codes, at + COUNT), x, c * 32 + COUNT));
-                }
-                if (COUNT == 4) {
-                    sum = sum.add(nibbles(unsigned(codes, at + 8), x, c * 32 + 8));
-                    sum = sum.add(nibbles(unsigned(codes, at + 12), x, c * 32 + 12));
+                FloatVector sum = FloatVector.zero(FLOATS);
+                for (int i = 0; i < 16; i += COUNT) {
+                    sum = nibbles(unsigned(codes, at + i), x, c * 32 + i, sum);
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
@@ -99,8 +91,8 @@ final class FusedProduct {
         }
     }
 
-    private static FloatVector nibbles(IntVector bytes, float[] x, int at) {
-        FloatVector sum = floats(bytes.and(0x0F)).mul(load(x, at));
+    private static FloatVector nibbles(IntVector bytes, float[] x, int at, FloatVector before) {
+        FloatVector sum = floats(bytes.and(0x0F)).fma(load(x, at), before);
         return floats(bytes.and(0xF0)).fma(load(x, at + 16), sum);
     }
 

@@ -61,16 +61,15 @@ final class Panel {
         for (int r = 0; r < count; r++) {
             Unpacker.unpack(tile, r, rows, r * width);
         }
-        int chunk = tile.layout.chunk();
-        for (int j = 0; j < chunk; j++) {
-            int column = tile.layout.column(j);
-            for (int c = 0; c < in; c += chunk) {
-                int from = c + j;
-                int to = (c + column) * ROWS;
-                for (int r = 0; r < ROWS; r++) {
-                    values[to + r] = rows[from + r * width];
-                }
-            }
+        for (int place = 0; place < in; place++) {
+            transposeColumn(place, tile.layout.column(place), width);
+        }
+    }
+
+    private void transposeColumn(int place, int column, int width) {
+        int to = column * ROWS;
+        for (int r = 0, from = place; r < ROWS; r++, from += width) {
+            values[to + r] = rows[from];
         }
     }
 

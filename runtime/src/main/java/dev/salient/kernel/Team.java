@@ -24,7 +24,7 @@ final class Team implements AutoCloseable {
         void run(int item, int member);
     }
 
-    private static final int SPINS = 20_000;
+    private static final int SPINS = 2_000;
 
     private final Member[] members;
     /** Items not yet taken; late members find it at 0 or below and take nothing. */

@@ -100,18 +100,13 @@ final class Tile {
         MemorySegment.copy(affine.scales(), SHORT, at * Short.BYTES, halves, 0, count);
         MemorySegment.copy(affine.zeros(), JAVA_BYTE, at, zeros, 0, count);
         int chunksPerGroup = affine.groupSize() / layout.chunk();
-        if (chunksPerGroup == 1) {
-            for (int g = 0; g < count; g++) {
-                float scale = Float.float16ToFloat(halves[g]);
-                scales[g] = scale;
-                offsets[g] = -scale * (zeros[g] & 0xFF);
-            }
-            return;
-        }
-        for (int g = 0; g < count; g++) {
+        for (int g = 0, to = 0; g < count; g++) {
             float scale = Float.float16ToFloat(halves[g]);
-            Arrays.fill(scales, g * chunksPerGroup, (g + 1) * chunksPerGroup, scale);
-            Arrays.fill(offsets, g * chunksPerGroup, (g + 1) * chunksPerGroup, -scale * (zeros[g] & 0xFF));
+            float offset = -scale * (zeros[g] & 0xFF);
+            for (int c = 0; c < chunksPerGroup; c++, to++) {
+                scales[to] = scale;
+                offsets[to] = offset;
+            }
         }
     }
 

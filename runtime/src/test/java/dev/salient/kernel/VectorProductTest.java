@@ -1,0 +1,177 @@
+package dev.salient.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.salient.kernel.Weights.Fill;
+import dev.salient.packed.GroupFormat;
+import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.DType;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Products with vector kernels against {@link Scalar}; the build runs them at every vector width. */
+@Tag("width")
+class VectorProductTest {
+    private static final double UNIT = 0x1p-24;
+
+    static LongStream seeds() {
+        return LongStream.range(0, 12);
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void denseProductsAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (DType dtype : DType.values()) {
+            for (int in : new int[] {1, 31, 33, 64, 1021}) {
+                int out = in == 1021 ? 3 : 1 + random.nextInt(40);
+                assertAgrees(Weights.dense(dtype, out, in, random), random);
+            }
+        }
+        assertAgrees(Weights.dense(DType.F32, 1021, 8, random), random);
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void affineProductsAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (int bits : new int[] {2, 3, 4, 8}) {
+            for (int groupSize : new int[] {8, 32, 64, 96, 128, 576}) {
+                int in = groupSize * (groupSize == 576 ? 1 : 1 + random.nextInt(5));
+                int[] size = {1 + random.nextInt(40), in};
+                assertAgrees(Weights.affine(bits, groupSize, size, Fill.RANDOM, random), random);
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void groupProductsAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (GroupFormat format : GroupFormat.values()) {
+            int[] size = {1 + random.nextInt(40), format.groupSize() * (1 + random.nextInt(20))};
+            assertAgrees(Weights.groups(format, size, Fill.RANDOM, random), random);
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void adaptedProductsAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        int rank = 1 + random.nextInt(17);
+        int[] size = {1 + random.nextInt(40), 192};
+        for (PackedWeight base : List.of(
+                Weights.affine(2, 64, size, Fill.RANDOM, random),
+                Weights.groups(GroupFormat.Q4_1, size, Fill.RANDOM, random),
+                Weights.dense(DType.BF16, size[0], size[1], random))) {
+            assertAgrees(Weights.adapted(base, rank, random), random);
+        }
+    }
+
+    static Stream<Arguments> extremes() {
+        List<Arguments> all = new ArrayList<>();
+        for (Fill fill : List.of(Fill.ALL_MINIMUM, Fill.ALL_MAXIMUM)) {
+            for (int bits : new int[] {2, 3, 4, 8}) {
+                Random random = new Random(bits);
+                all.add(Arguments.of(
+                        bits + " bits " + fill, Weights.affine(bits, 64, new int[] {5, 128}, fill, random)));
+            }
+            for (GroupFormat format : GroupFormat.values()) {
+                Random random = new Random(format.byteCount());
+                all.add(Arguments.of(format + " " + fill, Weights.groups(format, new int[] {5, 128}, fill, random)));
+            }
+        }
+        return all.stream();
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("extremes")
+    void smallestAndLargestCodesAgreeWithScalar(String name, PackedWeight weight) {
+        assertThat(name).isNotEmpty();
+        assertAgrees(weight, new Random(1));
+    }
+
+    @ParameterizedTest
+    @EnumSource(GroupFormat.class)
+    void memoryOutsideTheHeapGivesTheSameNumbers(GroupFormat format) {
+        Random random = new Random(7);
+        var weight = Weights.groups(format, new int[] {20, 192}, Fill.RANDOM, random);
+        float[] x = Weights.gaussians(192, random);
+        float[] want = new float[20];
+        float[] got = new float[20];
+        try (Arena arena = Arena.ofShared();
+                VectorKernels kernels = new VectorKernels(1)) {
+            kernels.multiply(weight, 1, x, want);
+            kernels.multiply(Weights.offHeap(weight, arena), 1, x, got);
+        }
+        assertThat(got).containsExactly(want);
+    }
+
+    @Test
+    void productsDoNotDependOnTheNumberOfThreads() {
+        Random random = new Random(3);
+        PackedWeight weight = Weights.affine(2, 64, new int[] {333, 192}, Fill.RANDOM, random);
+        for (int tokens : new int[] {1, 20}) {
+            float[] x = Weights.gaussians(tokens * 192, random);
+            float[] want = new float[tokens * 333];
+            float[] got = new float[tokens * 333];
+            try (VectorKernels one = new VectorKernels(1);
+                    VectorKernels three = new VectorKernels(3)) {
+                one.multiply(weight, tokens, x, want);
+                three.multiply(weight, tokens, x, got);
+            }
+            assertThat(got).containsExactly(want);
+        }
+    }
+
+    @Test
+    void propertyChoosesTheWidth() {
+        Integer bits = Integer.getInteger("salient.vector.bits");
+        if (bits != null) {
+            assertThat(Lanes.COUNT * Float.SIZE).isEqualTo(bits);
+        }
+        assertThat(Lanes.COUNT).isIn(4, 8, 16);
+    }
+
+    private static void assertAgrees(PackedWeight weight, Random random) {
+        try (VectorKernels kernels = new VectorKernels(1)) {
+            for (int tokens : new int[] {1, 2, 6, 7, 13}) {
+                assertAgrees(kernels, weight, tokens, random);
+            }
+        }
+    }
+
+    private static void assertAgrees(VectorKernels kernels, PackedWeight weight, int tokens, Random random) {
+        int in = weight.in();
+        int out = weight.out();
+        float[] x = Weights.gaussians(tokens * in, random);
+        float[] want = new float[tokens * out];
+        float[] got = new float[tokens * out];
+        new Scalar().multiply(weight, tokens, x, want);
+        kernels.multiply(weight, tokens, x, got);
+        for (int o = 0; o < out; o++) {
+            double[] sizes = Weights.magnitudes(weight, o);
+            for (int t = 0; t < tokens; t++) {
+                double sum = 0;
+                for (int i = 0; i < in; i++) {
+                    sum += sizes[i] * Math.abs(x[t * in + i]);
+                }
+                // at most in + 32 roundings on the way of any product, with an adapter's rank in the 32
+                assertThat(got[t * out + o])
+                        .as("row %d, token %d of %d, %s", o, t, tokens, weight)
+                        .isCloseTo(want[t * out + o], within((float) ((in + 32) * UNIT * sum * 1.001)));
+            }
+        }
+    }
+}

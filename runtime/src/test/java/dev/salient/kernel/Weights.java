@@ -1,0 +1,154 @@
+package dev.salient.kernel;
+
+import dev.salient.packed.Dense;
+import dev.salient.packed.GroupAffine;
+import dev.salient.packed.GroupFormat;
+import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaledGroups;
+import dev.salient.tensor.DType;
+import dev.salient.tensor.Shape;
+import dev.salient.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Random;
+
+/** Weights of every stored form, made of random numbers or of one repeated byte. */
+final class Weights {
+    private Weights() {}
+
+    /** How the bytes of codes are chosen. */
+    enum Fill {
+        RANDOM,
+        ALL_MINIMUM,
+        ALL_MAXIMUM
+    }
+
+    static float[] gaussians(int count, Random random) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    static Tensor tensor(DType dtype, int out, int in, Random random) {
+        MemorySegment data = MemorySegment.ofArray(new byte[out * in * dtype.byteCount()]);
+        for (int i = 0; i < out * in; i++) {
+            dtype.set(data, i, (float) random.nextGaussian());
+        }
+        return new Tensor(dtype, Shape.of(out, in), data);
+    }
+
+    static Dense dense(DType dtype, int out, int in, Random random) {
+        return new Dense(tensor(dtype, out, in, random));
+    }
+
+    static GroupAffine affine(int bits, int groupSize, int[] size, Fill fill, Random random) {
+        int groups = size[0] * (size[1] / groupSize);
+        byte[] codes = bytes(size[0] * size[1] * bits / 8, fill, random);
+        byte[] zeros = new byte[groups];
+        MemorySegment scales = MemorySegment.ofArray(new byte[groups * Short.BYTES]);
+        for (int g = 0; g < groups; g++) {
+            zeros[g] = (byte) random.nextInt(1 << bits);
+            DType.F16.set(scales, g, (float) random.nextGaussian());
+        }
+        return new GroupAffine(
+                size[0], size[1], bits, groupSize, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
+    }
+
+    static ScaledGroups groups(GroupFormat format, int[] size, Fill fill, Random random) {
+        int groups = size[0] * (size[1] / format.groupSize());
+        byte[] bytes = bytes(groups * format.byteCount(), fill, random);
+        MemorySegment data = MemorySegment.ofArray(bytes);
+        if (format == GroupFormat.Q8_0 && fill != Fill.RANDOM) {
+            Arrays.fill(bytes, fill == Fill.ALL_MINIMUM ? Byte.MIN_VALUE : Byte.MAX_VALUE);
+        }
+        for (int g = 0; g < groups; g++) {
+            for (int i = 0; i < halves(format); i++) {
+                DType.F16.set(data.asSlice((long) g * format.byteCount(), 4), i, (float) random.nextGaussian());
+            }
+        }
+        return new ScaledGroups(size[0], size[1], format, data);
+    }
+
+    private static int halves(GroupFormat format) {
+        return switch (format) {
+            case Q4_1, Q5_1 -> 2;
+            case Q8_0, Q4_0, Q5_0, Q2_0 -> 1;
+        };
+    }
+
+    static LowRank adapted(PackedWeight base, int rank, Random random) {
+        Tensor a = tensor(DType.F16, rank, base.in(), random);
+        Tensor b = tensor(DType.F32, base.out(), rank, random);
+        return new LowRank(base, a, b, 2f);
+    }
+
+    private static byte[] bytes(int count, Fill fill, Random random) {
+        byte[] bytes = new byte[count];
+        switch (fill) {
+            case RANDOM -> random.nextBytes(bytes);
+            case ALL_MINIMUM -> {}
+            case ALL_MAXIMUM -> Arrays.fill(bytes, (byte) 0xFF);
+        }
+        return bytes;
+    }
+
+    /**
+     * What a kernel's sum is made of, in size: a row's values where they are stored as such, |scale| * code +
+     * |offset| where zero points and minima are summed apart.
+     */
+    static double[] magnitudes(PackedWeight weight, int row) {
+        int in = weight.in();
+        float[] values = new float[in];
+        weight.decodeRow(row, values, 0);
+        double[] sizes = new double[in];
+        for (int i = 0; i < in; i++) {
+            sizes[i] = Math.abs(values[i]) + 2 * Math.abs(offset(weight, row, i));
+        }
+        if (weight instanceof LowRank sum) {
+            double[] base = magnitudes(sum.base(), row);
+            for (int i = 0; i < in; i++) {
+                sizes[i] += base[i];
+                for (int r = 0; r < sum.rank(); r++) {
+                    float factor = sum.scaling() * sum.b().get((long) row * sum.rank() + r);
+                    sizes[i] += Math.abs(factor * sum.a().get((long) r * in + i));
+                }
+            }
+        }
+        return sizes;
+    }
+
+    private static double offset(PackedWeight weight, int row, int column) {
+        return switch (weight) {
+            case Dense dense -> 0;
+            case LowRank sum -> 0;
+            case GroupAffine affine -> {
+                int group = column / affine.groupSize();
+                yield affine.scale(row, group) * affine.zero(row, group);
+            }
+            case ScaledGroups groups -> {
+                GroupFormat format = groups.format();
+                long group = (long) row * (groups.in() / format.groupSize()) + column / format.groupSize();
+                MemorySegment data = groups.data().asSlice(group * format.byteCount(), format.byteCount());
+                float scale = DType.F16.get(data, 0);
+                yield switch (format) {
+                    case Q8_0 -> 0;
+                    case Q4_0 -> 8 * scale;
+                    case Q5_0 -> 16 * scale;
+                    case Q2_0 -> scale;
+                    case Q4_1, Q5_1 -> DType.F16.get(data, 1);
+                };
+            }
+        };
+    }
+
+    /** The same weight in memory outside the heap, as mapped files are. */
+    static ScaledGroups offHeap(ScaledGroups weight, java.lang.foreign.Arena arena) {
+        MemorySegment data = arena.allocate(weight.data().byteSize(), 1);
+        MemorySegment.copy(weight.data(), ValueLayout.JAVA_BYTE, 0, data, ValueLayout.JAVA_BYTE, 0, data.byteSize());
+        return new ScaledGroups(weight.out(), weight.in(), weight.format(), data);
+    }
+}

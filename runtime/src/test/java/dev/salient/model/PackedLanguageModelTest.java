@@ -1,0 +1,161 @@
+package dev.salient.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.salient.model.LanguageModel.KvCache;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.LongStream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The forward pass against {@link NaiveForward}, which shares no code with it. */
+class PackedLanguageModelTest {
+    static LongStream seeds() {
+        return LongStream.range(0, 8);
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void denseModelAgreesWithTheNaiveForwardPass(long seed) {
+        Random random = new Random(seed);
+        int kvHeads = 1 + (int) seed % 2;
+        ModelConfig config = TinyModels.config(kvHeads * (1 + random.nextInt(3)), kvHeads, null);
+        assertAgrees(TinyModels.dense(config, random), random.ints(17, 0, 37).toArray());
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void twoBitModelWithAdaptersAgreesWithTheNaiveForwardPass(long seed) {
+        Random random = new Random(seed);
+        assertAgrees(
+                TinyModels.twoBit(TinyModels.config(4, 2, null), random),
+                random.ints(17, 0, 37).toArray());
+    }
+
+    @Test
+    void stretchedRotationAgreesWithTheNaiveForwardPass() {
+        Random random = new Random(1);
+        ModelConfig config = TinyModels.config(4, 2, new RopeScaling(8, 1, 4, 16));
+        assertAgrees(TinyModels.dense(config, random), random.ints(40, 0, 37).toArray());
+    }
+
+    private static void assertAgrees(ModelWeights weights, int[] tokens) {
+        double[][] want = new NaiveForward(weights).logits(tokens);
+        try (PackedLanguageModel model = new PackedLanguageModel(weights, 2)) {
+            try (KvCache cache = model.newCache(tokens.length)) {
+                model.forward(tokens, cache, (position, logits) -> assertClose(logits, want[position]));
+                assertThat(cache.length()).isEqualTo(tokens.length);
+            }
+            try (KvCache cache = model.newCache(tokens.length)) {
+                for (int t = 0; t < tokens.length; t++) {
+                    assertClose(model.forwardLast(new int[] {tokens[t]}, cache), want[t]);
+                }
+            }
+        }
+    }
+
+    /** Logits here are about 10 in size; fp32 through two blocks keeps six digits of them. */
+    private static void assertClose(float[] got, double[] want) {
+        for (int i = 0; i < want.length; i++) {
+            assertThat((double) got[i]).isCloseTo(want[i], within(2e-4));
+        }
+    }
+
+    @Test
+    void longPromptIsTheSameInOnePieceAndInMany() {
+        Random random = new Random(5);
+        int[] tokens = random.ints(700, 0, 37).toArray();
+        try (PackedLanguageModel model =
+                        new PackedLanguageModel(TinyModels.dense(TinyModels.config(4, 2, null), random), 2);
+                KvCache whole = model.newCache(700);
+                KvCache pieces = model.newCache(701)) {
+            float[] want = model.forwardLast(tokens, whole);
+            float[] got = {};
+            for (int at = 0; at < tokens.length; at += 99) {
+                got = model.forwardLast(Arrays.copyOfRange(tokens, at, Math.min(700, at + 99)), pieces);
+            }
+            for (int i = 0; i < want.length; i++) {
+                assertThat(got[i]).isCloseTo(want[i], within(2e-4f));
+            }
+        }
+    }
+
+    @Test
+    void logitsArriveInOrderAndForwardLastGivesTheLast() {
+        Random random = new Random(6);
+        int[] tokens = random.ints(600, 0, 37).toArray();
+        List<Integer> positions = new ArrayList<>();
+        float[] last = new float[37];
+        try (PackedLanguageModel model =
+                        new PackedLanguageModel(TinyModels.dense(TinyModels.config(4, 2, null), random), 2);
+                KvCache one = model.newCache(600);
+                KvCache other = model.newCache(600)) {
+            model.forward(tokens, one, (position, logits) -> {
+                positions.add(position);
+                System.arraycopy(logits, 0, last, 0, 37);
+            });
+            float[] want = model.forwardLast(tokens, other);
+            for (int i = 0; i < 37; i++) {
+                assertThat(last[i]).isCloseTo(want[i], within(2e-4f));
+            }
+        }
+        for (int i = 0; i < 600; i++) {
+            assertThat(positions.get(i)).isEqualTo(i);
+        }
+        assertThat(positions).hasSize(600);
+    }
+
+    @Test
+    void truncatedCacheGoesOnFromTheTokensThatAreLeft() {
+        Random random = new Random(7);
+        try (PackedLanguageModel model =
+                        new PackedLanguageModel(TinyModels.dense(TinyModels.config(4, 2, null), random), 1);
+                KvCache cache = model.newCache(10)) {
+            float[] want = model.forwardLast(new int[] {1, 2, 3, 4}, cache);
+            model.forwardLast(new int[] {9, 9, 9, 9, 9}, cache);
+            cache.truncate(3);
+            assertThat(cache.length()).isEqualTo(3);
+            float[] got = model.forwardLast(new int[] {4}, cache);
+            for (int i = 0; i < want.length; i++) {
+                assertThat(got[i]).isCloseTo(want[i], within(2e-4f));
+            }
+        }
+    }
+
+    @Test
+    void wrongArgumentsAreRefusedWithTheNumbers() {
+        ModelWeights weights = TinyModels.dense(TinyModels.config(4, 2, null), new Random(8));
+        try (PackedLanguageModel model = new PackedLanguageModel(weights, 1);
+                PackedLanguageModel other = new PackedLanguageModel(weights, 1);
+                KvCache cache = model.newCache(4);
+                KvCache foreign = other.newCache(4)) {
+            refuses(() -> model.forwardLast(new int[] {}, cache), "tokens: got none, want at least 1");
+            refuses(() -> model.forwardLast(new int[] {1, 37}, cache), "tokens[1]: got id 37, want 0 to 36");
+            refuses(() -> model.forwardLast(new int[] {-1}, cache), "tokens[0]: got id -1, want 0 to 36");
+            refuses(
+                    () -> model.forwardLast(new int[] {1}, foreign),
+                    "cache: got one of another model, want one from newCache of this");
+            model.forwardLast(new int[] {1, 2, 3}, cache);
+            refuses(
+                    () -> model.forwardLast(new int[] {4, 5}, cache),
+                    "cache: got 2 tokens after 3, want at most 4 in all");
+            refuses(() -> cache.truncate(4), "truncate: got 4 tokens, want 0 to 3");
+            refuses(() -> model.newCache(0), "cache: got a capacity of 0 tokens, want more than 0");
+            assertThat(cache.length()).isEqualTo(3);
+            cache.close();
+            refuses(() -> model.forwardLast(new int[] {1}, cache), "cache: got a closed one, want an open one");
+        }
+        refuses(() -> new PackedLanguageModel(weights, 0), "threads: got 0, want at least 1");
+    }
+
+    private static void refuses(ThrowingCallable call, String message) {
+        assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+    }
+}
