@@ -22,6 +22,7 @@ public final class Console {
     private final BufferedReader input;
     private final CommonOptions options;
     private boolean barShown;
+    private boolean lineOpen;
 
     Console(Streams streams, CommonOptions options) {
         this.streams = streams;
@@ -97,6 +98,10 @@ public final class Console {
     /** Ends a line that a progress bar or a stream of text left open. */
     synchronized void close() {
         clearBar();
+        if (lineOpen && streams.terminals().contains(Standard.OUT)) {
+            streams.out().print("\n");
+        }
+        lineOpen = false;
         streams.out().flush();
         streams.err().flush();
     }
@@ -104,6 +109,7 @@ public final class Console {
     private void write(String text) {
         clearBar();
         streams.out().print(text);
+        lineOpen = text.isEmpty() ? lineOpen : !text.endsWith("\n");
         if (streams.out().checkError()) { // flushes
             throw new ClosedOutputException();
         }

@@ -4,6 +4,7 @@ import dev.salient.format.FormatException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.util.concurrent.ExecutionException;
@@ -39,8 +40,9 @@ record Failure(int exitCode, String message, @Nullable String hint) {
                         "see " + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
             case FormatException e -> new Failure(BAD_INPUT, message(e), null);
             case IllegalArgumentException e -> new Failure(BAD_INPUT, message(e), null);
-            case NoSuchFileException e -> new Failure(BAD_INPUT, e.getFile() + ": no such file or folder", null);
+            case NoSuchFileException e -> new Failure(BAD_INPUT, e.getFile() + ": got no such file or folder", null);
             case AccessDeniedException e -> new Failure(BAD_INPUT, e.getFile() + ": access denied", null);
+            case FileAlreadyExistsException e -> new Failure(BAD_INPUT, e.getFile() + ": exists already", null);
             case FileSystemException e -> new Failure(BAD_INPUT, message(e), null);
             case InterruptedException e -> new Failure(INTERRUPTED, "interrupted", null);
             case IOException e -> new Failure(OURS, message(e), null);
@@ -48,7 +50,7 @@ record Failure(int exitCode, String message, @Nullable String hint) {
                 new Failure(
                         OURS,
                         "out of memory: " + message(e),
-                        "give the JVM more: SALIENT_JAVA_OPTS=-Xmx8g salient ...");
+                        "give the JVM more: SALIENT_JAVA_OPTS=-Xmx8g ./salient ...");
             case Throwable e when ours(e) -> new Failure(OURS, message(e), "--verbose shows where");
             default ->
                 new Failure(

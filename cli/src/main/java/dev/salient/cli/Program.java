@@ -115,10 +115,37 @@ final class Program {
         }
         if (Root.MAKE_COMMANDS.containsKey(name)) {
             return new Failure(
-                    Failure.BAD_INPUT, name + ": this command is in the make half", "./salient brings it in");
+                    Failure.BAD_INPUT,
+                    name + ": needs libtorch, which is not on the class path",
+                    "start it with the launcher: ./salient " + name);
         }
-        List<String> close = e.getSuggestions();
-        String hint = close.isEmpty() ? "see salient --help" : "did you mean " + String.join(" or ", close) + "?";
+        List<String> near = nearCommands(e.getCommandLine(), name);
+        String hint = near.isEmpty() ? "see salient --help" : "did you mean " + String.join(" or ", near) + "?";
         return new Failure(Failure.BAD_INPUT, name + ": no such command", hint);
+    }
+
+    /** Commands, of either half, that differ from this word by two letters at most, or begin with it. */
+    private static List<String> nearCommands(CommandLine program, String word) {
+        return Stream.concat(program.getSubcommands().keySet().stream(), Root.MAKE_COMMANDS.keySet().stream())
+                .filter(name -> name.startsWith(word) || distance(name, word) <= 2)
+                .distinct()
+                .sorted()
+                .toList();
+    }
+
+    /** Letters to insert, drop or replace to turn one word into the other. */
+    private static int distance(String one, String other) {
+        int[] row = new int[other.length() + 1];
+        Arrays.setAll(row, i -> i);
+        for (int i = 1; i <= one.length(); i++) {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= other.length(); j++) {
+                int replaced = diagonal + (one.charAt(i - 1) == other.charAt(j - 1) ? 0 : 1);
+                diagonal = row[j];
+                row[j] = Math.min(replaced, Math.min(row[j], row[j - 1]) + 1);
+            }
+        }
+        return row[other.length()];
     }
 }

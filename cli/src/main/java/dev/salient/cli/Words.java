@@ -11,7 +11,7 @@ public final class Words {
     /** {@code 3.2 s}, {@code 4 min 05 s}, {@code 2 h 10 min}. */
     public static String duration(Duration duration) {
         long seconds = Math.round(duration.toMillis() / 1000.0);
-        if (seconds < 10) {
+        if (duration.toMillis() < 9950) {
             return number("%.1f s", duration.toMillis() / 1000.0);
         }
         if (seconds < 60) {
@@ -30,7 +30,7 @@ public final class Words {
         }
         double value = bytes;
         int unit = -1;
-        while (value >= 999.5 && unit < 3) {
+        while (value >= 999.95 && unit < 3) {
             value /= 1000;
             unit++;
         }
