@@ -95,6 +95,11 @@ public final class Console {
         return input.readLine();
     }
 
+    /** Everything that standard input holds. */
+    public String allInput() throws IOException {
+        return input.readAllAsString();
+    }
+
     /** Ends a line that a progress bar or a stream of text left open. */
     synchronized void close() {
         clearBar();

@@ -108,8 +108,7 @@ final class Inspect implements Command {
         String ends = checkpoint.endTokens().stream()
                 .map(id -> id < tokenizer.vocabSize() ? tokenizer.token(id) : String.valueOf(id))
                 .collect(Collectors.joining(", "));
-        return String.format(
-                Locale.ROOT, "%s tokens, a text ends with %s", Words.count(tokenizer.vocabSize()), ends);
+        return String.format(Locale.ROOT, "%s tokens, a text ends with %s", Words.count(tokenizer.vocabSize()), ends);
     }
 
     private static String scaling(@org.jspecify.annotations.Nullable RopeScaling scaling) {

@@ -22,8 +22,7 @@ record StoredForm(String name, long bits) {
             case LowRank adapted -> {
                 StoredForm base = of(adapted.base());
                 long adapterBytes = adapted.storedBytes() - adapted.base().storedBytes();
-                yield new StoredForm(
-                        base.name() + " + rank " + adapted.rank(), base.bits() + adapterBytes * Byte.SIZE);
+                yield new StoredForm(base.name() + " + rank " + adapted.rank(), base.bits() + adapterBytes * Byte.SIZE);
             }
         };
     }

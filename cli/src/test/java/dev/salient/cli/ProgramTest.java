@@ -42,26 +42,23 @@ class ProgramTest {
 
     @Test
     void commandOfTheMakeHalfSaysWhatBringsItIn() {
-        assertThat(Run.of("quantize", "model"))
-                .isEqualTo(new Run(
-                        2,
-                        "",
-                        "salient: quantize: needs libtorch, which is not on the class path\n"
-                                + "  start it with the launcher: ./salient quantize\n"));
+        assertThat(Run.of("quantize", "model")).isEqualTo(new Run(2, "", """
+                salient: quantize: needs libtorch, which is not on the class path
+                  start it with the launcher: ./salient quantize
+                """));
     }
 
     @Test
     void unknownOptionIsOneLineAndAHint() {
         assertThat(Run.of("inspect", "model", "--frobnicate"))
-                .isEqualTo(new Run(
-                        2, "", "salient: Unknown option: '--frobnicate'\n  see salient inspect --help\n"));
+                .isEqualTo(new Run(2, "", "salient: Unknown option: '--frobnicate'\n  see salient inspect --help\n"));
     }
 
     @Test
     void missingModelIsOneLineAndAHint() {
         assertThat(Run.of("inspect"))
-                .isEqualTo(new Run(
-                        2, "", "salient: Missing required parameter: 'MODEL'\n  see salient inspect --help\n"));
+                .isEqualTo(
+                        new Run(2, "", "salient: Missing required parameter: 'MODEL'\n  see salient inspect --help\n"));
     }
 
     @Test
