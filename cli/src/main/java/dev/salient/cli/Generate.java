@@ -48,12 +48,11 @@ final class Generate implements Command {
     @Override
     public void run(Console console) throws IOException {
         int threadCount = threads.threads();
-        options.sampling(); // says what is wrong with it before the model is loaded
+        options.check();
         String text = prompt.equals("-") ? console.allInput() : prompt;
         try (Checkpoint checkpoint = model.open()) {
             Tokenizer tokenizer = checkpoint.expectTokenizer();
-            int[] ids = IntStream.concat(
-                            tokenizer.leadingToken().stream(), IntStream.of(tokenizer.encode(text)))
+            int[] ids = IntStream.concat(tokenizer.leadingToken().stream(), IntStream.of(tokenizer.encode(text)))
                     .toArray();
             int context = checkpoint.weights().config().contextLength();
             require(ids.length > 0, "prompt: got no text, want at least one character");

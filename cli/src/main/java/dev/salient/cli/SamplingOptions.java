@@ -67,6 +67,12 @@ public final class SamplingOptions {
         return new Ending(maxTokens, new HashSet<>(endTokens), stop);
     }
 
+    /** Says what is wrong with these options, before a model is loaded for them. */
+    void check() {
+        sampling();
+        ending(List.of());
+    }
+
     int maxTokens() {
         return maxTokens;
     }
