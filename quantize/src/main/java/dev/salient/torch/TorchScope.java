@@ -18,20 +18,23 @@ public final class TorchScope implements AutoCloseable {
 
     /** Hands a tensor to the enclosing scope, or to the caller where there is none. */
     public Tensor keep(Tensor tensor) {
-        scope.detach(tensor);
+        tensor.retainReference();
         var scopes = PointerScope.getScopeIterator();
         while (scopes.hasNext()) {
             PointerScope enclosing = scopes.next();
             if (!enclosing.equals(scope)) {
                 enclosing.attach(tensor);
+                tensor.releaseReference();
                 break;
             }
         }
+        scope.detach(tensor);
         return tensor;
     }
 
     /** Takes a tensor out of every scope: the caller closes it. */
     public Tensor release(Tensor tensor) {
+        tensor.retainReference();
         scope.detach(tensor);
         return tensor;
     }
