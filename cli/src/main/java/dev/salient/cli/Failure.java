@@ -45,6 +45,7 @@ record Failure(int exitCode, String message, @Nullable String hint) {
             case FileAlreadyExistsException e -> new Failure(BAD_INPUT, e.getFile() + ": exists already", null);
             case FileSystemException e -> new Failure(BAD_INPUT, message(e), null);
             case InterruptedException e -> new Failure(INTERRUPTED, "interrupted", null);
+            case IOException e when madeByUs(e) -> new Failure(BAD_INPUT, message(e), null);
             case IOException e -> new Failure(OURS, message(e), null);
             case OutOfMemoryError e ->
                 new Failure(
@@ -62,6 +63,14 @@ record Failure(int exitCode, String message, @Nullable String hint) {
 
     private static boolean ours(Throwable thrown) {
         return thrown.getClass().getPackageName().startsWith("dev.salient.");
+    }
+
+    /** An IOException that our readers made is about a file; the JDK's own are about the machine: a full disk. */
+    private static boolean madeByUs(IOException thrown) {
+        StackTraceElement[] trace = thrown.getStackTrace();
+        return thrown.getClass() == IOException.class
+                && trace.length > 0
+                && trace[0].getClassName().startsWith("dev.salient.");
     }
 
     private static String message(Throwable thrown) {

@@ -62,7 +62,8 @@ final class Program {
 
     private CommandLine commandLine() {
         CommandLine program = new CommandLine(new Root());
-        Stream.of(new Perplexity(), new Generate(), new Chat(), new Inspect()).forEach(program::addSubcommand);
+        Stream.of(new PerplexityCommand(), new GenerateCommand(), new ChatCommand(), new InspectCommand())
+                .forEach(program::addSubcommand);
         boolean withMakeHalf = false;
         for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {
             provider.commands().forEach(program::addSubcommand);

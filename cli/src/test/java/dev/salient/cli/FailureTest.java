@@ -22,6 +22,7 @@ class FailureTest {
                 .isEqualTo(new Failure(2, "text.txt: got no such file or folder", null));
         assertThat(Failure.of(new AccessDeniedException("text.txt")))
                 .isEqualTo(new Failure(2, "text.txt: access denied", null));
+        assertThat(Failure.of(new IOException("a: got no JSON"))).isEqualTo(new Failure(2, "a: got no JSON", null));
         assertThat(Failure.of(new FileAlreadyExistsException("out")))
                 .isEqualTo(new Failure(2, "out: exists already", null));
     }
@@ -36,8 +37,10 @@ class FailureTest {
 
     @Test
     void ourFailuresAreStatusOne() {
-        assertThat(Failure.of(new IOException("No space left on device")))
-                .isEqualTo(new Failure(1, "No space left on device", null));
+        IOException fullDisk = new IOException("No space left on device");
+        fullDisk.setStackTrace(
+                new StackTraceElement[] {new StackTraceElement("sun.nio.ch.FileDispatcher", "write", "", 1)});
+        assertThat(Failure.of(fullDisk)).isEqualTo(new Failure(1, "No space left on device", null));
         assertThat(Failure.of(new NullPointerException("x")))
                 .isEqualTo(new Failure(
                         1, "internal failure: NullPointerException: x", "--verbose shows where; please report it"));

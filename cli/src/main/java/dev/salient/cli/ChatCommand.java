@@ -3,9 +3,9 @@ package dev.salient.cli;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 
-/** The command {@code perplexity}. */
-@CommandLine.Command(name = "perplexity", header = "Measure how well a model predicts a text.")
-final class Perplexity implements Command {
+/** The command {@code chat}. */
+@CommandLine.Command(name = "chat", header = "Talk with a model.")
+final class ChatCommand implements Command {
     @Mixin
     private final CommonOptions common = new CommonOptions();
 
@@ -16,6 +16,6 @@ final class Perplexity implements Command {
 
     @Override
     public void run(Console console) {
-        throw new IllegalArgumentException("perplexity: not built yet");
+        throw new IllegalArgumentException("chat: not built yet");
     }
 }

@@ -24,7 +24,7 @@ import picocli.CommandLine.Mixin;
             "Shows architecture, tensors and grids, bits per weight, and what can and can't be done with the model.",
             "Bits per weight count what the block linears need: codes, scales, zero points where they vary, adapters."
         })
-final class Inspect implements Command {
+final class InspectCommand implements Command {
     @Mixin
     private final ModelArgument model = new ModelArgument();
 

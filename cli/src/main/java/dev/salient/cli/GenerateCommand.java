@@ -24,7 +24,7 @@ import picocli.CommandLine.Parameters;
             "Continues PROMPT and prints what is new as it comes. The same command gives the same text.",
             "What looks like a control token in PROMPT is text. Instructions are better given to: salient chat MODEL"
         })
-final class Generate implements Command {
+final class GenerateCommand implements Command {
     @Mixin
     private final ModelArgument model = new ModelArgument();
 
