@@ -44,15 +44,51 @@ public final class Checkpoints {
         }
     }
 
+    /** What a model is made of, and what that costs in bits. */
+    public static ModelSummary describe(Path source) throws IOException {
+        try (Checkpoint checkpoint = open(source)) {
+            return describe(checkpoint);
+        }
+    }
+
+    /** What an open model is made of, and what that costs in bits. */
+    public static ModelSummary describe(Checkpoint checkpoint) throws IOException {
+        Path source = checkpoint.source();
+        return ModelSummary.of(source, checkpoint.weights(), WeightFiles.byteCount(source));
+    }
+
+    /** SHA-256 over a model's weight files and configuration, 64 hexadecimal digits. */
+    public static String hash(Path source) throws IOException {
+        return WeightFiles.hash(weightSource(source));
+    }
+
+    /**
+     * Looks at every weight, which takes a second per few hundred million.
+     *
+     * @throws FormatException where one is NaN or infinite
+     */
+    public static void requireFinite(Checkpoint checkpoint) throws FormatException {
+        new FiniteCheck(checkpoint.source()).check(checkpoint.weights());
+    }
+
     private static Checkpoint open(Path source, Arena arena) throws IOException {
+        Path weights = weightSource(source);
+        return Files.isDirectory(weights) ? openFolder(weights, arena) : openGguf(weights, arena);
+    }
+
+    /** The file, the folder of safetensors, or the only GGUF file in a folder without them. */
+    private static Path weightSource(Path source) throws IOException {
         if (Files.isRegularFile(source)) {
-            return openGguf(source, arena);
+            if (source.toString().endsWith(".safetensors")) {
+                throw new FormatException("%s: got one safetensors file, want the folder that holds it", source);
+            }
+            return source;
         }
         if (!Files.isDirectory(source)) {
             throw new FormatException("%s: got no such file or folder", source);
         }
         if (TensorStore.isIn(source)) {
-            return openFolder(source, arena);
+            return source;
         }
         List<Path> files = ggufFiles(source);
         if (files.isEmpty()) {
@@ -61,7 +97,7 @@ public final class Checkpoints {
         if (files.size() > 1) {
             throw new FormatException("%s: got %d .gguf files, want the path of one of them", source, files.size());
         }
-        return openGguf(files.getFirst(), arena);
+        return files.getFirst();
     }
 
     private static List<Path> ggufFiles(Path folder) throws IOException {

@@ -50,6 +50,11 @@ public final class PeftAdapter {
         return null;
     }
 
+    /** The files of an adapter. */
+    public static List<Path> files(Path folder) {
+        return List.of(folder.resolve(CONFIG), folder.resolve(WEIGHTS));
+    }
+
     /** Opens an adapter. */
     public static PeftAdapter open(Path folder, Arena arena) throws IOException {
         JsonObject config = JsonObject.read(folder.resolve(CONFIG));

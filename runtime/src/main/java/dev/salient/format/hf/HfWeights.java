@@ -1,6 +1,7 @@
 package dev.salient.format.hf;
 
 import dev.salient.format.FormatException;
+import dev.salient.format.safetensors.StoredTensor;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -93,10 +94,11 @@ public final class HfWeights {
     }
 
     private Tensor norm(String name) throws FormatException {
-        Tensor norm = store.expect(name).expectReal(config.hiddenSize());
+        StoredTensor stored = store.expect(name);
+        Tensor norm = stored.expectReal(config.hiddenSize());
         for (int i = 0; i < config.hiddenSize(); i++) {
             if (!Float.isFinite(norm.get(i))) {
-                throw new FormatException("%s: got %s at %d, want a finite number", name, norm.get(i), i);
+                throw new FormatException("%s: got %s at %d, want a finite number", stored.place(), norm.get(i), i);
             }
         }
         return norm;
