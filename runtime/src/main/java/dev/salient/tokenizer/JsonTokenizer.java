@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -12,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /** A tokenizer made from a {@code tokenizer.json}, run by the reference library. */
 final class JsonTokenizer implements Tokenizer {
+    private final TokenizerJson json;
     private final RustTokenizer plain;
     private final RustTokenizer withControlTokens;
     private final Map<Integer, String> tokens;
@@ -28,16 +30,16 @@ final class JsonTokenizer implements Tokenizer {
      * @throws IllegalArgumentException where the reference library refuses the tree
      */
     JsonTokenizer(ObjectNode tree, JsonNode config) {
-        TokenizerJson json = new TokenizerJson(tree, namedTokens(config));
-        tokens = json.tokens();
+        json = new TokenizerJson(tree, namedTokens(config));
+        tokens = json.tokens(tree);
         if (tokens.isEmpty()) {
             throw new IllegalArgumentException("model.vocab: got no tokens, want at least one");
         }
         ids = new HashMap<>();
         tokens.forEach((id, text) -> ids.put(text, id));
         vocabSize = Collections.max(tokens.keySet()) + 1;
-        plain = new RustTokenizer(json.forPlainText());
-        withControlTokens = new RustTokenizer(json.withControlTokens());
+        plain = new RustTokenizer(json.forPlainText(tree));
+        withControlTokens = new RustTokenizer(json.withControlTokens(tree));
         beginToken = find(tokenText(config.path("bos_token")));
         endToken = find(tokenText(config.path("eos_token")));
         leadingToken = leadingToken(config.path("add_bos_token"));
@@ -90,6 +92,29 @@ final class JsonTokenizer implements Tokenizer {
     @Override
     public int[] encodeWithControlTokens(String text) {
         return withControlTokens.encode(text);
+    }
+
+    /**
+     * Where control tokens are the same with and without trust, this is the whole text's own encoding; otherwise those
+     * of trusted parts are spelled as only the plain tokenizer knows them.
+     */
+    @Override
+    public int[] encodeParts(List<TextPart> parts) {
+        StringBuilder whole = new StringBuilder();
+        StringBuilder hidden = new StringBuilder();
+        for (TextPart part : parts) {
+            whole.append(part.text());
+            hidden.append(part.trusted() ? json.hideControlTokens(part.text()) : part.text());
+        }
+        String all = whole.toString();
+        return json.hideControlTokens(all).contentEquals(hidden)
+                ? withControlTokens.encode(all)
+                : plain.encode(hidden.toString());
+    }
+
+    @Override
+    public List<String> controlTokens() {
+        return json.controlTokens();
     }
 
     @Override

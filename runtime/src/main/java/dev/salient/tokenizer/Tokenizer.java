@@ -1,6 +1,8 @@
 package dev.salient.tokenizer;
 
+import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /** Text to token ids and back, exactly as the model's own tokenizer does it. */
 public interface Tokenizer {
@@ -9,6 +11,19 @@ public interface Tokenizer {
 
     /** The ids of a rendered chat template: control tokens in it are control tokens. */
     int[] encodeWithControlTokens(String text);
+
+    /** The ids of a text of which only some parts are trusted to hold control tokens. */
+    default int[] encodeParts(List<TextPart> parts) {
+        return parts.stream()
+                .map(part -> part.trusted() ? encodeWithControlTokens(part.text()) : encode(part.text()))
+                .flatMapToInt(IntStream::of)
+                .toArray();
+    }
+
+    /** The texts of all control tokens, longer ones first. */
+    default List<String> controlTokens() {
+        return List.of();
+    }
 
     /** The text of these ids; control tokens are left out, bytes that are no UTF-8 become U+FFFD. */
     String decode(int[] ids);

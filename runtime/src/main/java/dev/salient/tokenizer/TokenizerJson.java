@@ -2,14 +2,18 @@ package dev.salient.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.security.SecureRandom;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,11 +28,11 @@ final class TokenizerJson {
     private static final Set<String> ENDS = Set.of(
             "</s>", "<eos>", "<end_of_turn>", "<end_of_utterance>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<turn|>");
 
-    private final ObjectNode tree;
     private final Set<String> controlTokens;
+    private final @Nullable Pattern anyControlToken;
+    private final String secret = Long.toHexString(new SecureRandom().nextLong());
 
     TokenizerJson(ObjectNode tree, Set<String> namedTokens) {
-        this.tree = tree;
         this.controlTokens = new HashSet<>();
         for (JsonNode token : tree.path("added_tokens")) {
             String content = token.path("content").asText();
@@ -39,6 +43,23 @@ final class TokenizerJson {
                 controlTokens.add(content);
             }
         }
+        anyControlToken = controlTokens.isEmpty()
+                ? null
+                : Pattern.compile(controlTokens().stream().map(Pattern::quote).collect(Collectors.joining("|")));
+    }
+
+    /** Control tokens, longer ones first. */
+    List<String> controlTokens() {
+        return controlTokens.stream()
+                .sorted(Comparator.comparingInt(String::length).reversed().thenComparing(Comparator.naturalOrder()))
+                .toList();
+    }
+
+    /** The text with its control tokens spelled as the tokenizer for plain text knows them. */
+    String hideControlTokens(String text) {
+        return anyControlToken == null
+                ? text
+                : anyControlToken.matcher(text).replaceAll(match -> Matcher.quoteReplacement(hidden(match.group())));
     }
 
     /** Whether a token of that name ends a text in every model that has one. */
@@ -47,7 +68,7 @@ final class TokenizerJson {
     }
 
     /** The text of each id. */
-    Map<Integer, String> tokens() {
+    Map<Integer, String> tokens(ObjectNode tree) {
         Map<Integer, String> tokens = new HashMap<>();
         JsonNode vocab = tree.path("model").path("vocab");
         if (vocab.isArray()) {
@@ -64,7 +85,7 @@ final class TokenizerJson {
     }
 
     /** The tokenizer as the file describes it, with every control token marked as special and nothing cut or padded. */
-    String withControlTokens() {
+    String withControlTokens(ObjectNode tree) {
         ObjectNode copy = tree.deepCopy();
         copy.putNull("truncation");
         copy.putNull("padding");
@@ -73,32 +94,35 @@ final class TokenizerJson {
                 ((ObjectNode) token).put("special", true);
             }
         }
-        putAddedTokens(copy, text -> text);
+        putAddedTokens(copy, tree, text -> text);
         return copy.toString();
     }
 
-    /** The same tokenizer for plain text: no text can become a control token, every other text has the same ids. */
-    String forPlainText() {
+    /**
+     * The same tokenizer for plain text: no text can become a control token, every other text has the same ids.
+     *
+     * <p>Only {@link #hideControlTokens} spells control tokens so that this tokenizer takes them for such.
+     */
+    String forPlainText(ObjectNode tree) {
         ObjectNode copy = tree.deepCopy();
         copy.putNull("truncation");
         copy.putNull("padding");
         copy.putNull("post_processor");
-        ArrayNode kept = JsonNodeFactory.instance.arrayNode();
         for (JsonNode token : copy.path("added_tokens")) {
-            if (!controlTokens.contains(token.path("content").asText())) {
-                kept.add(token);
+            String content = token.path("content").asText();
+            if (controlTokens.contains(content)) {
+                ((ObjectNode) token).put("content", hidden(content)).put("normalized", false);
             }
         }
-        copy.set("added_tokens", kept);
         if (copy.get("model") instanceof ObjectNode model) {
-            hideControlTokens(model);
+            hideInModel(model);
         }
-        putAddedTokens(copy, this::hiddenIfControl);
+        putAddedTokens(copy, tree, this::hiddenIfControl);
         return copy.toString();
     }
 
     /** Renames control tokens in the vocabulary to what no text can reach, and drops the merges that lead to one. */
-    private void hideControlTokens(ObjectNode model) {
+    private void hideInModel(ObjectNode model) {
         JsonNode vocab = model.path("vocab");
         if (vocab instanceof ObjectNode byText) {
             for (String token : controlTokens) {
@@ -121,7 +145,7 @@ final class TokenizerJson {
     }
 
     /** Puts added tokens into the vocabulary too: the library numbers those it doesn't find there by its own count. */
-    private void putAddedTokens(ObjectNode copy, UnaryOperator<String> name) {
+    private static void putAddedTokens(ObjectNode copy, ObjectNode tree, UnaryOperator<String> name) {
         if (copy.path("model").path("vocab") instanceof ObjectNode vocab) {
             for (JsonNode token : tree.path("added_tokens")) {
                 vocab.set(name.apply(token.path("content").asText()), token.path("id"));
@@ -133,9 +157,9 @@ final class TokenizerJson {
         return controlTokens.contains(token) ? hidden(token) : token;
     }
 
-    /** Private-use characters around the name: in no merge, and in no text that anybody writes. */
-    private static String hidden(String token) {
-        return "\uF8FF\uE000" + token + "\uE000\uF8FF";
+    /** A name that is in no merge, and that nobody can write who doesn't know this process's secret. */
+    private String hidden(String token) {
+        return "\uF8FF" + secret + token + secret + "\uF8FF";
     }
 
     private static @Nullable String product(JsonNode merge) {
