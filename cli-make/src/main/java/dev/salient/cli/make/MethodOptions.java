@@ -1,0 +1,254 @@
+package dev.salient.cli.make;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.method.Method.Start;
+import dev.salient.method.Preservation;
+import dev.salient.method.Preservation.Place;
+import dev.salient.method.Preservation.Saliency;
+import dev.salient.method.Preservation.Scale;
+import dev.salient.method.Stage;
+import dev.salient.method.Stage.Objective;
+import dev.salient.method.TokenWeighting;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** What to do to the weights; a picocli mixin. What is not given comes from the preset. */
+final class MethodOptions {
+    @Option(
+            names = "--preset",
+            paramLabel = "NAME",
+            description = "fast (minutes for a small model), best (hours), or paper (the paper's settings: days)."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private String preset = "fast";
+
+    @Option(
+            names = "--method",
+            paramLabel = "NAME",
+            description = "sapr (saliency-aware partial retraining), apiq (the same without saliency) or rtn (round to"
+                    + " nearest). Default: ${DEFAULT-VALUE}.")
+    private String method = "sapr";
+
+    @Option(names = "--bits", paramLabel = "N", description = "Bits of a code: 2, 3 or 4. Default: ${DEFAULT-VALUE}.")
+    private int bits = 2;
+
+    @Option(
+            names = "--grid",
+            paramLabel = "NAME",
+            description =
+                    "signed2 (levels -1, 0, 1, 2 times a scale) or affine. Default: signed2 at 2 bits, else affine.")
+    private @Nullable String grid;
+
+    @Option(
+            names = "--group-size",
+            paramLabel = "N",
+            description = "Input channels that share a scale: 32, 64, 128 or row. Default: ${DEFAULT-VALUE}.")
+    private String groupSize = "64";
+
+    @Option(names = "--rank", paramLabel = "N", description = "Rank of the adapters, 0 for none. Default: by preset.")
+    private @Nullable Integer rank;
+
+    @Option(names = "--alpha", paramLabel = "X", description = "Adapters are scaled by alpha / rank. Default: 16.")
+    private double alpha = 16;
+
+    @Option(
+            names = "--loss",
+            paramLabel = "NAME",
+            description = "How tokens count in a block's loss: plain (the paper's), relative, root or pivot."
+                    + " Default: by preset.")
+    private @Nullable String loss;
+
+    @Option(
+            names = "--start",
+            paramLabel = "NAME",
+            description =
+                    "Where clipping starts: range (the paper's) or error (least squared error). Default: by preset.")
+    private @Nullable String start;
+
+    @Option(names = "--saliency", paramLabel = "NAME", description = "fisher or uniform. Default: ${DEFAULT-VALUE}.")
+    private String saliency = "fisher";
+
+    @Option(
+            names = "--lambda",
+            paramLabel = "X",
+            description = "Weight of the preservation term: a number alone is relative (1: as large as the first output"
+                    + " loss); X:absolute is the paper's; X:normalized divides the saliency by its mean in each linear."
+                    + " Default: by preset.")
+    private @Nullable String lambda;
+
+    @Option(
+            names = "--lambda-multiplier",
+            paramLabel = "X",
+            description = "Lambda of block k is lambda * X^k. Default: ${DEFAULT-VALUE}.")
+    private double lambdaMultiplier = 1;
+
+    @Option(
+            names = "--preserve",
+            paramLabel = "NAME",
+            description = "Which weights are held near the original's: before-adapter or after-adapter."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private String preserve = "before-adapter";
+
+    @Option(
+            names = "--stages",
+            paramLabel = "LIST",
+            description = "Stages and their epochs, in order: wpt:15,opt:5. Names: wpt, mixed, opt."
+                    + " Default: by preset, with --epochs.")
+    private @Nullable String stages;
+
+    @Option(
+            names = "--epochs",
+            paramLabel = "N",
+            description = "Epochs where --stages is not given. Default: by preset.")
+    private @Nullable Integer epochs;
+
+    @Option(names = "--adapter-rate", paramLabel = "X", description = "Learning rate of adapters. Default: by preset.")
+    private @Nullable Double adapterRate;
+
+    @Option(names = "--clipping-rate", paramLabel = "X", description = "Learning rate of clipping. Default: by preset.")
+    private @Nullable Double clippingRate;
+
+    @Option(names = "--decay", paramLabel = "X", description = "AdamW's weight decay. Default: ${DEFAULT-VALUE}.")
+    private double decay = 0.1;
+
+    @Option(names = "--cosine", description = "Learning rates follow a cosine to zero in each stage.")
+    private boolean cosine;
+
+    Preset preset() {
+        return Preset.of(preset);
+    }
+
+    /** The method that these options describe. */
+    Method method() {
+        Preset base = preset();
+        Start where = start == null ? base.start() : start(start);
+        return switch (method) {
+            case "rtn" -> new Method.Rtn(grid(), where);
+            case "apiq", "sapr" ->
+                new Method.PartialRetraining(
+                        grid(),
+                        where,
+                        rank == null ? base.rank() : rank,
+                        alpha,
+                        loss == null ? base.weighting() : weighting(loss),
+                        preservation(base),
+                        stages(base));
+            default -> throw new IllegalArgumentException("--method: got %s, want sapr, apiq or rtn".formatted(method));
+        };
+    }
+
+    private Grid grid() {
+        int size = groupSize.equals("row") ? 0 : parseInt("--group-size", groupSize);
+        require(size == 0 || size >= 16, "--group-size: got %s, want 32, 64, 128 or row", groupSize);
+        String name = grid == null ? bits == 2 ? "signed2" : "affine" : grid;
+        return switch (name) {
+            case "signed2" -> {
+                require(bits == 2, "--grid signed2: got --bits %d, want 2, or --grid affine", bits);
+                yield new Grid.Signed2(size);
+            }
+            case "affine" -> {
+                require(bits >= 2 && bits <= 4, "--bits: got %d, want 2, 3 or 4", bits);
+                yield new Grid.Affine(bits, size);
+            }
+            default -> throw new IllegalArgumentException("--grid: got %s, want signed2 or affine".formatted(name));
+        };
+    }
+
+    private static TokenWeighting weighting(String name) {
+        for (TokenWeighting weighting : TokenWeighting.values()) {
+            if (weighting.name().toLowerCase(Locale.ROOT).equals(name)) {
+                return weighting;
+            }
+        }
+        throw new IllegalArgumentException("--loss: got %s, want plain, relative, root or pivot".formatted(name));
+    }
+
+    private static Start start(String name) {
+        return switch (name) {
+            case "range" -> Start.RANGE;
+            case "error" -> Start.SQUARED_ERROR;
+            default -> throw new IllegalArgumentException("--start: got %s, want range or error".formatted(name));
+        };
+    }
+
+    private Preservation preservation(Preset base) {
+        Saliency which = switch (saliency) {
+            case "fisher" -> Saliency.FISHER;
+            case "uniform" -> Saliency.UNIFORM;
+            default ->
+                throw new IllegalArgumentException("--saliency: got %s, want fisher or uniform".formatted(saliency));
+        };
+        Place place = switch (preserve) {
+            case "before-adapter" -> Place.BEFORE_ADAPTER;
+            case "after-adapter" -> Place.AFTER_ADAPTER;
+            default ->
+                throw new IllegalArgumentException(
+                        "--preserve: got %s, want before-adapter or after-adapter".formatted(preserve));
+        };
+        if (method.equals("apiq") || lambda == null) {
+            double value = method.equals("apiq") ? 0 : base.lambda();
+            return new Preservation(which, place, value, base.scale(), lambdaMultiplier);
+        }
+        String[] parts = lambda.split(":", -1);
+        Scale scale = switch (parts.length == 1 ? "relative" : parts[1]) {
+            case "relative" -> Scale.RELATIVE;
+            case "absolute" -> Scale.ABSOLUTE;
+            case "normalized" -> Scale.NORMALIZED;
+            default ->
+                throw new IllegalArgumentException(
+                        "--lambda: got %s, want X, X:absolute or X:normalized".formatted(lambda));
+        };
+        return new Preservation(which, place, parseDouble("--lambda", parts[0]), scale, lambdaMultiplier);
+    }
+
+    private List<Stage> stages(Preset base) {
+        double adapters = adapterRate == null ? base.adapterRate() : adapterRate;
+        double clipping = clippingRate == null ? base.clippingRate() : clippingRate;
+        boolean follows = cosine || base.cosine();
+        if (stages == null) {
+            Objective objective = method.equals("apiq") || (base.lambda() == 0 && lambda == null)
+                    ? Objective.OUTPUT
+                    : Objective.MIXED;
+            int count = epochs == null ? base.epochs() : epochs;
+            return List.of(new Stage(objective, count, adapters, clipping, decay, follows));
+        }
+        List<Stage> list = new ArrayList<>();
+        for (String stage : stages.split(",", -1)) {
+            String[] parts = stage.strip().split(":", -1);
+            require(parts.length == 2, "--stages: got %s, want NAME:EPOCHS, as in wpt:15,opt:5", stage);
+            int count = parseInt("--stages", parts[1]);
+            list.add(new Stage(objective(parts[0]), count, adapters, clipping, decay, follows));
+        }
+        return list;
+    }
+
+    private static Objective objective(String label) {
+        for (Objective objective : Objective.values()) {
+            if (objective.label().equals(label)) {
+                return objective;
+            }
+        }
+        throw new IllegalArgumentException("--stages: got %s, want wpt, mixed or opt".formatted(label));
+    }
+
+    private static int parseInt(String option, String text) {
+        try {
+            return Integer.parseInt(text);
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("%s: got %s, want a whole number".formatted(option, text), e);
+        }
+    }
+
+    private static double parseDouble(String option, String text) {
+        try {
+            return Double.parseDouble(text);
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("%s: got %s, want a number".formatted(option, text), e);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+package dev.salient.cli.make;
+
+import dev.salient.method.Method.Start;
+import dev.salient.method.Preservation.Scale;
+import dev.salient.method.TokenWeighting;
+
+/**
+ * Settings that go together.
+ *
+ * @param budget extra bits per weight for the makers of massive activations
+ */
+record Preset(
+        int samples,
+        int tokens,
+        int saliencySamples,
+        int epochs,
+        int rank,
+        Start start,
+        TokenWeighting weighting,
+        double lambda,
+        Scale scale,
+        double adapterRate,
+        double clippingRate,
+        boolean cosine,
+        double budget) {
+
+    /** The preset of that name. */
+    static Preset of(String name) {
+        return switch (name) {
+            case "fast" ->
+                new Preset(
+                        16,
+                        512,
+                        32,
+                        8,
+                        8,
+                        Start.SQUARED_ERROR,
+                        TokenWeighting.RELATIVE,
+                        0.1,
+                        Scale.RELATIVE,
+                        5e-4,
+                        5e-3,
+                        false,
+                        0.11);
+            case "best" ->
+                new Preset(
+                        64,
+                        512,
+                        64,
+                        20,
+                        8,
+                        Start.SQUARED_ERROR,
+                        TokenWeighting.RELATIVE,
+                        0.1,
+                        Scale.RELATIVE,
+                        5e-4,
+                        5e-3,
+                        true,
+                        0.11);
+            case "paper" ->
+                new Preset(
+                        128,
+                        2048,
+                        100,
+                        20,
+                        64,
+                        Start.RANGE,
+                        TokenWeighting.PLAIN,
+                        1e-3,
+                        Scale.ABSOLUTE,
+                        5e-4,
+                        5e-3,
+                        false,
+                        0);
+            default -> throw new IllegalArgumentException("--preset: got %s, want fast, best or paper".formatted(name));
+        };
+    }
+}

@@ -1,0 +1,160 @@
+package dev.salient.cli.make;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.salient.cli.Command;
+import dev.salient.cli.CommonOptions;
+import dev.salient.cli.Console;
+import dev.salient.cli.ModelArgument;
+import dev.salient.cli.SeedOption;
+import dev.salient.cli.ThreadsOption;
+import dev.salient.cli.Words;
+import dev.salient.method.Grid;
+import dev.salient.model.Linear;
+import dev.salient.model.LinearId;
+import dev.salient.pipeline.QuantizationRun;
+import dev.salient.pipeline.RunSettings;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The command {@code quantize}. */
+@CommandLine.Command(
+        name = "quantize",
+        header = "Make a model small: 1 to 4 bits a weight, calibrated and partially retrained.",
+        description = "Writes a folder in GPTQ format, with a PEFT adapter, that Hugging Face tools and Salient read.")
+final class Quantize implements Command {
+    private static final Pattern KEPT = Pattern.compile("(\\d+)\\.(q|k|v|o|gate|up|down)=q([348])");
+
+    @Mixin
+    private final CommonOptions common = new CommonOptions();
+
+    @Mixin
+    private final ModelArgument model = new ModelArgument();
+
+    @Mixin
+    private final MethodOptions method = new MethodOptions();
+
+    @Mixin
+    private final SeedOption seed = new SeedOption();
+
+    @Mixin
+    private final ThreadsOption threads = new ThreadsOption();
+
+    @Option(names = "--out", paramLabel = "DIR", required = true, description = "The folder to write.")
+    private Path out = Path.of("");
+
+    @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            arity = "1..*",
+            description = "UTF-8 texts to calibrate on. Default: the model writes its own.")
+    private List<Path> calibration = new ArrayList<>();
+
+    @Option(names = "--samples", paramLabel = "N", description = "Windows of text to train on. Default: by preset.")
+    private @Nullable Integer samples;
+
+    @Option(names = "--tokens", paramLabel = "N", description = "Tokens of each window. Default: by preset.")
+    private @Nullable Integer tokens;
+
+    @Option(names = "--saliency-samples", paramLabel = "N", description = "Windows for saliency. Default: by preset.")
+    private @Nullable Integer saliencySamples;
+
+    @Option(
+            names = "--keep",
+            paramLabel = "LINEAR=qBITS",
+            arity = "1..*",
+            split = ",",
+            description = "Linears that get more bits: 11.up=q8. Linears: q k v o gate up down; bits: 3, 4 or 8.")
+    private List<String> keep = new ArrayList<>();
+
+    @Option(
+            names = "--keep-budget",
+            paramLabel = "BITS",
+            description = "Extra bits per weight, in all, that may be spent on linears that make massive activations."
+                    + " Default: by preset.")
+    private @Nullable Double budget;
+
+    @Option(
+            names = "--memory",
+            paramLabel = "GB",
+            description = "Memory to stay within; hidden states move to disk beyond it. Default: ${DEFAULT-VALUE}.")
+    private double memory = 4;
+
+    @Option(names = "--device", paramLabel = "NAME", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
+    private String device = "cpu";
+
+    @Option(names = "--resume", description = "Go on with a run that was stopped.")
+    private boolean resume;
+
+    @Override
+    public CommonOptions common() {
+        return common;
+    }
+
+    @Override
+    public void run(Console console) throws IOException {
+        Preset preset = method.preset();
+        RunSettings settings = new RunSettings(
+                model.path(),
+                out,
+                method.method(),
+                kept(),
+                budget == null ? preset.budget() : budget,
+                new RunSettings.Calibration(
+                        calibration,
+                        samples == null ? preset.samples() : samples,
+                        tokens == null ? preset.tokens() : tokens,
+                        saliencySamples == null ? preset.saliencySamples() : saliencySamples),
+                new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), cache()),
+                seed.seed(),
+                resume);
+        QuantizationRun.Outcome outcome;
+        try (ConsoleListener listener = new ConsoleListener(console)) {
+            outcome = QuantizationRun.run(settings, listener);
+        }
+        console.line("%s: %.3f bits per weight", outcome.folder(), outcome.bitsPerWeight());
+        if (!outcome.trained().isZero()) {
+            console.line(
+                    "trained for %s at %.0f %% of this machine's rate of matrix products",
+                    Words.duration(outcome.trained()), 100 * outcome.gemmShare());
+        }
+        console.result(new ObjectMapper()
+                .createObjectNode()
+                .put("folder", outcome.folder().toString())
+                .put("bitsPerWeight", outcome.bitsPerWeight())
+                .put("trainedSeconds", outcome.trained().toMillis() / 1e3)
+                .put("gemmShare", outcome.gemmShare()));
+    }
+
+    private Map<LinearId, Grid> kept() {
+        Map<LinearId, Grid> kept = new HashMap<>();
+        for (String one : keep) {
+            Matcher matcher = KEPT.matcher(one);
+            require(matcher.matches(), "--keep: got %s, want LINEAR=qBITS, as in 11.up=q8", one);
+            Linear linear = Linear.valueOf(matcher.group(2).toUpperCase(java.util.Locale.ROOT));
+            kept.put(
+                    new LinearId(Integer.parseInt(matcher.group(1)), linear),
+                    new Grid.Affine(Integer.parseInt(matcher.group(3)), 64));
+        }
+        return kept;
+    }
+
+    /** The user's cache folder, by the usual conventions. */
+    private static Path cache() {
+        String base = System.getenv("XDG_CACHE_HOME");
+        return base == null || base.isEmpty()
+                ? Path.of(System.getProperty("user.home"), ".cache", "salient")
+                : Path.of(base, "salient");
+    }
+}

@@ -1,0 +1,122 @@
+package dev.salient.pipeline;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.method.Stage;
+import dev.salient.model.LinearId;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** The settings of a run as JSON: all that its result depends on. */
+final class Manifest {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
+
+    private Manifest() {}
+
+    /**
+     * All that a run's result depends on.
+     *
+     * @param modelHash of weights and configuration
+     * @param textHash of the calibration windows' token ids
+     */
+    static ObjectNode of(RunSettings settings, Map<LinearId, Grid> kept, String modelHash, String textHash)
+            throws IOException {
+        ObjectNode json = JSON.createObjectNode();
+        json.put("salient", version());
+        json.putObject("model")
+                .put("name", String.valueOf(settings.model().getFileName()))
+                .put("sha256", modelHash);
+        json.set("method", method(settings.method()));
+        ObjectNode own = json.putObject("kept");
+        Map<String, Grid> sorted = new TreeMap<>();
+        kept.forEach((id, grid) -> sorted.put(id.toString(), grid));
+        sorted.forEach((id, grid) -> own.set(id, grid(grid)));
+        ObjectNode calibration = json.putObject("calibration");
+        List<Path> files = settings.calibration().files();
+        calibration.put(
+                "text",
+                files.isEmpty()
+                        ? "written by the model itself"
+                        : String.join(
+                                ", ",
+                                files.stream()
+                                        .map(file -> String.valueOf(file.getFileName()))
+                                        .toList()));
+        calibration
+                .put("samples", settings.calibration().samples())
+                .put("tokens", settings.calibration().tokens())
+                .put("saliencySamples", settings.calibration().saliencySamples())
+                .put("sha256", textHash);
+        json.put("seed", settings.seed());
+        json.putObject("machine")
+                .put("cpu", cpu())
+                .put("threads", settings.machine().threads())
+                .put("device", settings.machine().device());
+        return json;
+    }
+
+    private static ObjectNode method(Method method) {
+        ObjectNode json = JSON.createObjectNode().put("name", method.name());
+        json.set("grid", grid(method.grid()));
+        switch (method) {
+            case Method.Rtn rtn -> json.put("start", rtn.start().name());
+            case Method.PartialRetraining own -> {
+                json.put("start", own.start().name())
+                        .put("rank", own.rank())
+                        .put("alpha", own.alpha())
+                        .put("weighting", own.weighting().name());
+                json.putObject("preservation")
+                        .put("saliency", own.preservation().saliency().name())
+                        .put("place", own.preservation().place().name())
+                        .put("lambda", own.preservation().lambda())
+                        .put("scale", own.preservation().scale().name())
+                        .put("multiplier", own.preservation().multiplier());
+                var stages = json.putArray("stages");
+                for (Stage stage : own.stages()) {
+                    stages.addObject()
+                            .put("objective", stage.objective().label())
+                            .put("epochs", stage.epochs())
+                            .put("adapterRate", stage.adapterRate())
+                            .put("clippingRate", stage.clippingRate())
+                            .put("decay", stage.decay())
+                            .put("cosine", stage.cosine());
+                }
+            }
+        }
+        return json;
+    }
+
+    private static ObjectNode grid(Grid grid) {
+        String name = switch (grid) {
+            case Grid.Signed2 signed -> "signed2";
+            case Grid.Affine affine -> "affine";
+        };
+        return JSON.createObjectNode()
+                .put("name", name)
+                .put("bits", grid.bits())
+                .put("groupSize", grid.groupSize());
+    }
+
+    private static String version() {
+        String version = Manifest.class.getPackage().getImplementationVersion();
+        return version == null ? "development" : version;
+    }
+
+    private static String cpu() throws IOException {
+        if (Files.isReadable(CPU_INFO)) {
+            for (String line : Files.readAllLines(CPU_INFO)) {
+                if (line.startsWith("model name")) {
+                    return line.substring(line.indexOf(':') + 1).strip();
+                }
+            }
+        }
+        return System.getProperty("os.arch", "unknown");
+    }
+}

@@ -1,0 +1,88 @@
+package dev.salient.pipeline;
+
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.method.Stage;
+import dev.salient.model.Linear;
+import dev.salient.model.LinearId;
+import dev.salient.model.ModelConfig;
+import java.time.Duration;
+import java.util.Map;
+
+/**
+ * What a run will come to, computed before it starts.
+ *
+ * @param bitsPerWeight of the block linears: codes, scales, zero points where they vary, adapters
+ * @param memoryBytes at the peak
+ * @param diskBytes in the folder and beside it
+ * @param spills whether hidden states go to disk
+ * @param work floating-point operations of matrix products
+ * @param gemmRate measured, operations a second
+ */
+public record Plan(
+        double bitsPerWeight, long memoryBytes, long diskBytes, boolean spills, double work, double gemmRate) {
+    /** The share of the measured rate that training reaches; it has its attention and element-wise work too. */
+    private static final double EXPECTED_SHARE = 0.55;
+
+    /** The JVM, libtorch and their code. */
+    private static final long BASE_BYTES = 600L << 20;
+
+    /** The time that it will take, roughly. */
+    public Duration duration() {
+        return Duration.ofSeconds((long) Math.ceil(work / (gemmRate * EXPECTED_SHARE)));
+    }
+
+    /** Bits per weight of the block linears, by the grids alone. */
+    static double bitsPerWeight(ModelConfig config, Method method, Map<LinearId, Grid> kept) {
+        double bits = 0;
+        for (int block = 0; block < config.blockCount(); block++) {
+            for (Linear linear : Linear.values()) {
+                long out = linear.out(config);
+                long in = linear.in(config);
+                Grid own = kept.get(new LinearId(block, linear));
+                Grid grid = own == null ? method.grid() : own;
+                bits += grid.bitsPerWeight((int) in) * out * in;
+                bits += own == null ? 16.0 * method.rank() * (out + in) : 0;
+            }
+        }
+        return bits / config.linearWeightCount();
+    }
+
+    /** Operations of the matrix products: forward, gradient by inputs, gradient by weights of every step. */
+    static double trainingWork(ModelConfig config, Method method, int samples, int tokens) {
+        double forward = 2.0 * config.linearWeightCount() * samples * tokens;
+        return switch (method) {
+            case Method.Rtn rtn -> 0;
+            case Method.PartialRetraining retraining ->
+                forward
+                        * (3
+                                + 3
+                                        * retraining.stages().stream()
+                                                .filter(stage ->
+                                                        stage.objective().fitsOutput())
+                                                .mapToInt(Stage::epochs)
+                                                .sum());
+        };
+    }
+
+    /** Operations of a saliency pass: forward, forward again, and both gradients; the head once forward and back. */
+    static double saliencyWork(ModelConfig config, int samples, int tokens) {
+        double positions = (double) samples * tokens;
+        return 8.0 * config.linearWeightCount() * positions
+                + 4.0 * config.vocabSize() * config.hiddenSize() * positions;
+    }
+
+    /** Bytes of the streams: clean, degraded, and the targets of one block. */
+    static long streamBytes(ModelConfig config, int samples, int tokens) {
+        return 3L * samples * tokens * config.hiddenSize() * Float.BYTES;
+    }
+
+    /** Bytes beside the streams: one block in training, and the states of one sample. */
+    static long workingBytes(ModelConfig config, int tokens) {
+        long block = config.linearWeightCount() / config.blockCount() * Float.BYTES;
+        long sample = (long) tokens
+                * (12L * config.hiddenSize() + 6L * config.ffnSize() + 4L * config.headCount() * tokens)
+                * Float.BYTES;
+        return BASE_BYTES + 6 * block + sample;
+    }
+}

@@ -1,0 +1,377 @@
+package dev.salient.pipeline;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.corpus.Corpus;
+import dev.salient.format.Checkpoint;
+import dev.salient.format.Checkpoints;
+import dev.salient.format.gptq.QuantizedFolder;
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.method.Preservation;
+import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
+import dev.salient.model.LinearId;
+import dev.salient.model.ModelConfig;
+import dev.salient.packed.PackedWeight;
+import dev.salient.quantizer.PartialRetrainer;
+import dev.salient.quantizer.QuantizedBlock;
+import dev.salient.saliency.Fisher;
+import dev.salient.saliency.FisherFile;
+import dev.salient.saliency.MassiveActivations;
+import dev.salient.torch.GemmRate;
+import dev.salient.torch.TorchDevice;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Quantizes a model into a folder, block by block; what is finished is on disk, and a run can be stopped and resumed.
+ *
+ * <pre>{@code
+ * QuantizationRun.Outcome outcome = QuantizationRun.run(settings, listener);
+ * }</pre>
+ */
+public final class QuantizationRun {
+    /** Windows in which massive activations are looked for. */
+    private static final int PIVOT_WINDOWS = 4;
+
+    /** The grid that a maker of massive activations is kept in. */
+    private static final Grid KEPT_GRID = new Grid.Affine(8, 64);
+
+    private static final int LARGEST_LOOSE_STEP = 1;
+
+    private final RunSettings settings;
+    private final RunListener listener;
+    private final Checkpoint original;
+    private final ModelConfig config;
+    private final TorchDevice device;
+
+    private QuantizationRun(RunSettings settings, RunListener listener, Checkpoint original) {
+        this.settings = settings;
+        this.listener = listener;
+        this.original = original;
+        this.config = original.weights().config();
+        this.device = TorchDevice.of(settings.machine().device());
+    }
+
+    /**
+     * What a run came to.
+     *
+     * @param bitsPerWeight as planned: codes, scales, zero points where they vary, adapters
+     * @param trained time spent in training blocks
+     * @param gemmShare of the machine's measured rate of matrix products that training reached; 0 where none was done
+     */
+    public record Outcome(Path folder, double bitsPerWeight, Duration trained, double gemmShare) {}
+
+    /** Does all of it. */
+    public static Outcome run(RunSettings settings, RunListener listener) throws IOException {
+        TorchDevice.useThreads(settings.machine().threads());
+        try (Checkpoint original = Checkpoints.open(settings.model())) {
+            Checkpoints.requireFinite(original);
+            QuantizationRun run = new QuantizationRun(settings, listener, original);
+            run.requireGridFits(settings.kept());
+            try (RunFolder folder = RunFolder.open(settings.out(), settings.resume())) {
+                return run.quantize(folder);
+            }
+        }
+    }
+
+    private void requireGridFits(Map<LinearId, Grid> kept) {
+        for (Linear linear : Linear.values()) {
+            settings.method().grid().groupSizeFor(linear.in(config));
+        }
+        kept.forEach((id, grid) -> {
+            require(
+                    id.block() < config.blockCount(),
+                    "--keep %s: got block %d, want 0 to %d",
+                    id,
+                    id.block(),
+                    config.blockCount() - 1);
+            grid.groupSizeFor(id.linear().in(config));
+        });
+    }
+
+    private Outcome quantize(RunFolder folder) throws IOException {
+        boolean trains = settings.method() instanceof Method.PartialRetraining;
+        List<int[]> windows = trains || settings.budget() > 0 ? windows() : List.of();
+        Map<LinearId, Grid> kept = kept(windows);
+        String modelHash = Checkpoints.hash(settings.model());
+        folder.settle(Manifest.of(settings, kept, modelHash, hash(windows)));
+        Plan plan = plan(kept);
+        listener.planned(plan);
+        requireRoom(plan);
+        FisherFile saliency = saliency(windows, modelHash);
+        QuantizedFolder model = QuantizedFolder.open(settings.out(), original);
+        List<int[]> training = windows.subList(
+                0, Math.min(windows.size(), settings.calibration().samples()));
+        try (DiskBlocks blocks = new DiskBlocks(folder, model, saliency)) {
+            listener.began("quantize", blocks.stepsInAll());
+            new BlockStream(
+                            original.weights(),
+                            new BlockStream.Settings(
+                                    settings.method(),
+                                    kept,
+                                    training,
+                                    settings.seed(),
+                                    device,
+                                    plan.spills() ? folder.spill() : null),
+                            blocks)
+                    .run();
+            model.finish(note(plan, kept));
+            folder.finish(config.blockCount(), results(plan));
+            double rate = blocks.work / Math.max(1e-9, blocks.nanos / 1e9);
+            double share = blocks.nanos == 0 ? 0 : rate / plan.gemmRate();
+            folder.log(String.format(
+                    Locale.ROOT,
+                    "trained %.1f s, %.1f GFLOP/s of matrix products, %.0f %% of the measured %.1f",
+                    blocks.nanos / 1e9,
+                    rate / 1e9,
+                    100 * share,
+                    plan.gemmRate() / 1e9));
+            return new Outcome(settings.out(), plan.bitsPerWeight(), Duration.ofNanos(blocks.nanos), share);
+        }
+    }
+
+    /** Windows for training and for the saliency, the same from the start of the list. */
+    private List<int[]> windows() throws IOException {
+        RunSettings.Calibration calibration = settings.calibration();
+        require(
+                calibration.tokens() <= config.contextLength(),
+                "--tokens: got %d, want at most %d, the model's context",
+                calibration.tokens(),
+                config.contextLength());
+        int count = needsSaliency()
+                ? Math.max(calibration.samples(), calibration.saliencySamples())
+                : calibration.samples();
+        if (calibration.files().isEmpty()) {
+            listener.note("no --calibration: the model writes its own text to calibrate on");
+            listener.began("own text", (long) count * calibration.tokens());
+            return OwnText.windows(original, settings, count, listener::reached);
+        }
+        return Corpus.read(calibration.files(), original.expectTokenizer())
+                .randomWindows(count, calibration.tokens(), settings.seed());
+    }
+
+    private boolean needsSaliency() {
+        return settings.method() instanceof Method.PartialRetraining retraining
+                && retraining.preserves()
+                && retraining.preservation().saliency() == Preservation.Saliency.FISHER;
+    }
+
+    /** Linears kept by the user's word, and those that the budget pays for: makers of massive activations. */
+    private Map<LinearId, Grid> kept(List<int[]> windows) {
+        Map<LinearId, Grid> kept =
+                new TreeMap<>(java.util.Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
+        kept.putAll(settings.kept());
+        if (settings.budget() == 0) {
+            return kept;
+        }
+        double plain = Plan.bitsPerWeight(config, settings.method(), kept);
+        List<int[]> few = windows.subList(0, Math.min(PIVOT_WINDOWS, windows.size()));
+        for (MassiveActivations.Maker maker : MassiveActivations.find(original.weights(), few, device)) {
+            for (Linear linear : List.of(Linear.DOWN, Linear.UP, Linear.GATE)) {
+                LinearId id = new LinearId(maker.block(), linear);
+                Map<LinearId, Grid> more = new TreeMap<>(
+                        java.util.Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
+                more.putAll(kept);
+                more.putIfAbsent(id, KEPT_GRID);
+                if (Plan.bitsPerWeight(config, settings.method(), more) - plain <= settings.budget()) {
+                    kept = more;
+                }
+            }
+        }
+        if (kept.size() > settings.kept().size()) {
+            listener.note("kept in 8 bits, since they make massive activations: " + kept.keySet());
+        }
+        return kept;
+    }
+
+    private Plan plan(Map<LinearId, Grid> kept) {
+        RunSettings.Calibration calibration = settings.calibration();
+        long streams = Plan.streamBytes(config, calibration.samples(), calibration.tokens());
+        long working = Plan.workingBytes(config, calibration.tokens());
+        boolean spills = streams + working > settings.machine().memoryBytes();
+        double bits = Plan.bitsPerWeight(config, settings.method(), kept);
+        long saliency = needsSaliency() ? config.linearWeightCount() * Float.BYTES : 0;
+        long states = needsSaliency()
+                ? (long) calibration.saliencySamples()
+                        * calibration.tokens()
+                        * config.hiddenSize()
+                        * config.blockCount()
+                        * Float.BYTES
+                : 0;
+        long ends = 2L * config.vocabSize() * config.hiddenSize() * (config.tiedEmbeddings() ? 1 : 2);
+        double work = Plan.trainingWork(config, settings.method(), calibration.samples(), calibration.tokens())
+                + (needsSaliency()
+                        ? Plan.saliencyWork(config, calibration.saliencySamples(), calibration.tokens())
+                        : 0);
+        return new Plan(
+                bits,
+                working + (spills ? 0 : streams),
+                (long) (bits * config.linearWeightCount() / 8) + ends + saliency + states + (spills ? streams : 0),
+                spills,
+                work,
+                GemmRate.measure(device));
+    }
+
+    private void requireRoom(Plan plan) throws IOException {
+        long free = Files.getFileStore(settings.out()).getUsableSpace();
+        require(
+                plan.diskBytes() <= free,
+                "%s: %d MB are free, want %d MB: make room, or take fewer --saliency-samples",
+                settings.out(),
+                free >> 20,
+                plan.diskBytes() >> 20);
+        require(
+                plan.memoryBytes() <= settings.machine().memoryBytes(),
+                "--memory: got %d MB, want %d MB for one block in training: give more, or take fewer --tokens",
+                settings.machine().memoryBytes() >> 20,
+                plan.memoryBytes() >> 20);
+    }
+
+    private @Nullable FisherFile saliency(List<int[]> windows, String modelHash) throws IOException {
+        if (!needsSaliency()) {
+            return null;
+        }
+        List<int[]> own = windows.subList(0, settings.calibration().saliencySamples());
+        String name = (modelHash.substring(0, 16) + "-" + hash(own).substring(0, 16));
+        Path folder = settings.machine().cache().resolve("saliency").resolve(name);
+        Files.createDirectories(folder);
+        FisherFile file = new FisherFile(folder, config);
+        if (!file.isFinished()) {
+            Fisher fisher = new Fisher(original.weights(), own, device, file);
+            listener.began("saliency", fisher.steps());
+            fisher.run(listener::reached);
+        }
+        return file;
+    }
+
+    private String note(Plan plan, Map<LinearId, Grid> kept) {
+        return String.format(
+                Locale.ROOT,
+                "Quantized by Salient: %s, %.3f bits per weight in the block linears%s. Embeddings, norms and head are"
+                        + " not quantized. The settings are in salient-run.json.",
+                settings.method().name(),
+                plan.bitsPerWeight(),
+                kept.isEmpty() ? "" : "; in more bits than the others: " + kept.keySet());
+    }
+
+    private static ObjectNode results(Plan plan) {
+        return new ObjectMapper().createObjectNode().put("bitsPerWeight", plan.bitsPerWeight());
+    }
+
+    private static String hash(List<int[]> windows) {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            for (int[] window : windows) {
+                ByteBuffer bytes = ByteBuffer.allocate(window.length * Integer.BYTES);
+                bytes.asIntBuffer().put(window);
+                digest.update(bytes);
+            }
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
+        }
+    }
+
+    /** Blocks as they are on disk. */
+    private final class DiskBlocks implements BlockStream.Blocks, AutoCloseable {
+        private final RunFolder folder;
+        private final QuantizedFolder model;
+        private final @Nullable FisherFile saliency;
+        private final Arena arena = Arena.ofShared();
+        private final int stepsPerBlock;
+        private long nanos;
+        private double work;
+        private long blockBegan;
+
+        DiskBlocks(RunFolder folder, QuantizedFolder model, @Nullable FisherFile saliency) {
+            this.folder = folder;
+            this.model = model;
+            this.saliency = saliency;
+            this.stepsPerBlock = switch (settings.method()) {
+                case Method.Rtn rtn -> LARGEST_LOOSE_STEP;
+                case Method.PartialRetraining retraining ->
+                    PartialRetrainer.stepsPerBlock(
+                            retraining, settings.calibration().samples());
+            };
+        }
+
+        long stepsInAll() {
+            return (long) stepsPerBlock * config.blockCount();
+        }
+
+        @Override
+        public @Nullable Map<Linear, PackedWeight> findFinished(int block) throws IOException {
+            if (!model.hasBlock(block) || !folder.hasCurve(block)) {
+                blockBegan = System.nanoTime();
+                return null;
+            }
+            listener.reached((long) stepsPerBlock * (block + 1));
+            return model.readBlock(block, arena).linears();
+        }
+
+        @Override
+        public void finish(int block, QuantizedBlock quantized) throws IOException {
+            long took = System.nanoTime() - blockBegan;
+            nanos += took;
+            RunSettings.Calibration calibration = settings.calibration();
+            work += Plan.trainingWork(config, settings.method(), calibration.samples(), calibration.tokens())
+                    / config.blockCount();
+            folder.writeCurve(block, quantized.curve());
+            BlockWeights stored = original.weights().blocks().get(block);
+            model.writeBlock(block, new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), quantized.linears()));
+            List<QuantizedBlock.Epoch> curve = quantized.curve();
+            String losses = curve.isEmpty()
+                    ? ""
+                    : String.format(
+                            Locale.ROOT,
+                            ", output loss %.5g -> %.5g",
+                            curve.getFirst().outputLoss(),
+                            curve.getLast().outputLoss());
+            folder.log(String.format(Locale.ROOT, "block %d: %.1f s%s", block, took / 1e9, losses));
+            listener.reached((long) stepsPerBlock * (block + 1));
+        }
+
+        @Override
+        public Map<Linear, Tensor> saliency(int block) throws IOException {
+            if (saliency != null) {
+                return saliency.read(block, device);
+            }
+            Map<Linear, Tensor> uniform = new EnumMap<>(Linear.class);
+            if (settings.method() instanceof Method.PartialRetraining retraining && retraining.preserves()) {
+                for (Linear linear : Linear.values()) {
+                    uniform.put(linear, torch.ones(linear.out(config), linear.in(config)));
+                }
+            }
+            return uniform;
+        }
+
+        @Override
+        public void onStep(int block, int step) {
+            listener.reached((long) stepsPerBlock * block + step);
+        }
+
+        @Override
+        public void close() {
+            arena.close();
+        }
+    }
+}

@@ -1,0 +1,193 @@
+package dev.salient.pipeline;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.quantizer.QuantizedBlock.Epoch;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A run on disk: its settings, what its finished blocks came to, and the lock that keeps a second run out.
+ *
+ * <p>While it goes on they are in {@code .salient/} of the model's folder; in the end they become {@code salient-run.json},
+ * which holds nothing that differs between an uninterrupted and a resumed run. Times are in {@code salient-run.log}.
+ */
+final class RunFolder implements AutoCloseable {
+    static final String MANIFEST = "salient-run.json";
+    private static final String LOG = "salient-run.log";
+    private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+    private final Path folder;
+    private final Path work;
+    private final FileChannel channel;
+    private final FileLock lock;
+
+    private RunFolder(Path folder, FileChannel channel, FileLock lock) {
+        this.folder = folder;
+        this.work = folder.resolve(".salient");
+        this.channel = channel;
+        this.lock = lock;
+    }
+
+    /**
+     * Takes hold of a folder for a run.
+     *
+     * @throws IllegalArgumentException where another run holds it, or it holds something else
+     */
+    static RunFolder open(Path folder, boolean resume) throws IOException {
+        Path work = folder.resolve(".salient");
+        boolean started = Files.isDirectory(work);
+        if (Files.exists(folder.resolve(MANIFEST)) && !started) {
+            throw new IllegalArgumentException(
+                    "%s: got a folder that a run has finished, want a new one: choose another --out".formatted(folder));
+        }
+        if (!started && Files.exists(folder) && !isEmpty(folder)) {
+            throw new IllegalArgumentException(
+                    "%s: got a folder that holds other files, want a new or empty one: choose another --out"
+                            .formatted(folder));
+        }
+        Files.createDirectories(work);
+        FileChannel channel =
+                FileChannel.open(work.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileLock lock = tryLock(channel);
+        if (lock == null) {
+            channel.close();
+            throw new IllegalArgumentException(
+                    "%s: another run is writing it: wait for that, or choose another --out".formatted(folder));
+        }
+        if (started && !resume && Files.exists(work.resolve("settings.json"))) {
+            channel.close();
+            throw new IllegalArgumentException(
+                    "%s: got a run that was not finished: --resume goes on with it, or delete the folder"
+                            .formatted(folder));
+        }
+        return new RunFolder(folder, channel, lock);
+    }
+
+    private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
+        try {
+            return channel.tryLock();
+        } catch (OverlappingFileLockException e) {
+            return null;
+        }
+    }
+
+    private static boolean isEmpty(Path folder) throws IOException {
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            return !files.iterator().hasNext();
+        }
+    }
+
+    /**
+     * Stores the settings of a new run, or compares them with those of the run that is resumed.
+     *
+     * @throws IllegalArgumentException naming the first field that differs
+     */
+    void settle(ObjectNode settings) throws IOException {
+        Path file = work.resolve("settings.json");
+        if (!Files.exists(file)) {
+            write(file, settings);
+            return;
+        }
+        String difference = difference("", JSON.readTree(Files.readString(file)), settings);
+        if (difference != null) {
+            throw new IllegalArgumentException(
+                    "%s: cannot resume: %s; ask for the same, or choose another --out".formatted(folder, difference));
+        }
+    }
+
+    private static @Nullable String difference(String place, JsonNode was, JsonNode is) {
+        if (was.isObject() && is.isObject()) {
+            Iterator<Map.Entry<String, JsonNode>> fields = is.properties().iterator();
+            while (fields.hasNext()) {
+                Map.Entry<String, JsonNode> field = fields.next();
+                String inner = place.isEmpty() ? field.getKey() : place + "." + field.getKey();
+                String found = difference(inner, was.path(field.getKey()), field.getValue());
+                if (found != null) {
+                    return found;
+                }
+            }
+            return was.size() == is.size() ? null : "%s: the settings were others".formatted(place);
+        }
+        return was.toString().equals(is.toString()) ? null : "%s: got %s, want %s as before".formatted(place, is, was);
+    }
+
+    /** Whether the curve of this block is stored. */
+    boolean hasCurve(int block) {
+        return Files.exists(curveFile(block));
+    }
+
+    /** Stores how a block's losses went; to be called before its weights are written. */
+    void writeCurve(int block, List<Epoch> curve) throws IOException {
+        ArrayNode epochs = JSON.createArrayNode();
+        for (Epoch epoch : curve) {
+            epochs.addObject()
+                    .put("stage", epoch.stage())
+                    .put("epoch", epoch.epoch())
+                    .put("outputLoss", epoch.outputLoss())
+                    .put("preservation", epoch.preservation());
+        }
+        write(curveFile(block), epochs);
+    }
+
+    /** A line of the log, with its time. */
+    void log(String line) throws IOException {
+        Files.writeString(
+                folder.resolve(LOG),
+                "%s %s%n".formatted(java.time.Instant.now(), line),
+                StandardOpenOption.CREATE,
+                StandardOpenOption.APPEND);
+    }
+
+    /** Where hidden states go that do not fit into memory. */
+    Path spill() {
+        return work;
+    }
+
+    /** Writes the manifest, and takes away what was needed only on the way. */
+    void finish(int blocks, ObjectNode results) throws IOException {
+        ObjectNode manifest = (ObjectNode) JSON.readTree(Files.readString(work.resolve("settings.json")));
+        manifest.setAll(results);
+        ArrayNode curves = manifest.putArray("blocks");
+        for (int block = 0; block < blocks; block++) {
+            curves.addObject().put("block", block).set("curve", JSON.readTree(Files.readString(curveFile(block))));
+        }
+        write(folder.resolve(MANIFEST), manifest);
+        try (var files = Files.walk(work)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(file);
+            }
+        }
+    }
+
+    private Path curveFile(int block) {
+        return work.resolve("block-%05d.json".formatted(block));
+    }
+
+    private static void write(Path file, JsonNode json) throws IOException {
+        Path part = file.resolveSibling(file.getFileName() + ".part");
+        Files.writeString(part, JSON.writeValueAsString(json) + "\n");
+        Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    }
+
+    @Override
+    public void close() throws IOException {
+        lock.release();
+        channel.close();
+    }
+}

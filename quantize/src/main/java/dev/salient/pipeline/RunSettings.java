@@ -1,0 +1,61 @@
+package dev.salient.pipeline;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.model.LinearId;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a user asks of a run.
+ *
+ * @param model a Hugging Face folder or a GGUF file
+ * @param out the folder to write
+ * @param kept linears with a grid of their own, asked for by name
+ * @param budget extra bits per weight that the run may spend on linears that make massive activations; 0 for none
+ * @param resume whether to go on with what an earlier run left in {@code out}
+ */
+public record RunSettings(
+        Path model,
+        Path out,
+        Method method,
+        Map<LinearId, Grid> kept,
+        double budget,
+        Calibration calibration,
+        Machine machine,
+        long seed,
+        boolean resume) {
+    public RunSettings {
+        kept = Map.copyOf(kept);
+        require(budget >= 0, "budget: got %s bits per weight, want 0 or more", budget);
+    }
+
+    /**
+     * The text that calibrates.
+     *
+     * @param files UTF-8 texts; empty: the model writes its own
+     * @param samples windows for training
+     * @param tokens of each window
+     * @param saliencySamples windows for the saliency
+     */
+    public record Calibration(List<Path> files, int samples, int tokens, int saliencySamples) {
+        public Calibration {
+            files = List.copyOf(files);
+            require(samples > 0, "--samples: got %d, want 1 or more", samples);
+            require(tokens > 1, "--tokens: got %d, want 2 or more", tokens);
+            require(saliencySamples > 0, "--saliency-samples: got %d, want 1 or more", saliencySamples);
+        }
+    }
+
+    /**
+     * What the run may use.
+     *
+     * @param device cpu, cuda or cuda:N
+     * @param memoryBytes all that the run may take; hidden states move to disk where they would not fit
+     * @param cache folder for saliencies
+     */
+    public record Machine(String device, int threads, long memoryBytes, Path cache) {}
+}

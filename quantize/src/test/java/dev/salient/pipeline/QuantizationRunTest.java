@@ -1,0 +1,218 @@
+package dev.salient.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.salient.format.Checkpoint;
+import dev.salient.format.Checkpoints;
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.method.Method.Start;
+import dev.salient.method.Preservation;
+import dev.salient.method.Stage;
+import dev.salient.method.TokenWeighting;
+import dev.salient.model.Linear;
+import dev.salient.model.LinearId;
+import dev.salient.packed.GroupAffine;
+import dev.salient.packed.LowRank;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Whole runs on a model of two blocks. */
+class QuantizationRunTest {
+    @TempDir
+    Path folder;
+
+    private static final Grid SIGNED2 = new Grid.Signed2(64);
+
+    private static Method sapr(int epochs) {
+        Stage stage = new Stage(Stage.Objective.MIXED, epochs, 5e-4, 5e-3, 0.1, false);
+        Preservation preservation = new Preservation(
+                Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
+        return new Method.PartialRetraining(
+                SIGNED2, Start.SQUARED_ERROR, 4, 16, TokenWeighting.RELATIVE, preservation, List.of(stage));
+    }
+
+    private RunSettings settings(String out, Method method, boolean resume) throws IOException {
+        Path model = folder.resolve("model");
+        if (!Files.exists(model)) {
+            TinyLlama.write(model, 7);
+            Files.writeString(folder.resolve("text.txt"), "The quick brown fox. ".repeat(60));
+        }
+        return new RunSettings(
+                model,
+                folder.resolve(out),
+                method,
+                Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                0,
+                new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
+                new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),
+                11,
+                resume);
+    }
+
+    @Test
+    void writesAFolderWhoseWeightsAreInTheGridsAskedFor() throws IOException {
+        QuantizationRun.run(settings("out", sapr(2), false), new Silent());
+        try (Checkpoint written = Checkpoints.open(folder.resolve("out"))) {
+            assertThat(written.weights().blocks()).hasSize(2);
+            assertThat(written.weights().blocks().get(0).linear(Linear.DOWN))
+                    .isInstanceOfSatisfying(LowRank.class, w -> {
+                        assertThat(w.rank()).isEqualTo(4);
+                        assertThat(w.base())
+                                .isInstanceOfSatisfying(
+                                        GroupAffine.class,
+                                        base -> assertThat(base.bits()).isEqualTo(2));
+                    });
+            assertThat(written.weights().blocks().get(1).linear(Linear.UP))
+                    .isInstanceOfSatisfying(
+                            GroupAffine.class, w -> assertThat(w.bits()).isEqualTo(8));
+        }
+        assertThat(folder.resolve("out").resolve("salient-run.json")).content().contains("\"outputLoss\"");
+        assertThat(folder.resolve("out").resolve(".salient")).doesNotExist();
+    }
+
+    @ParameterizedTest(name = "stopped after {0} steps")
+    @ValueSource(ints = {2, 5, 7, 11})
+    void resumedRunEqualsUninterruptedRun(int steps) throws IOException {
+        QuantizationRun.run(settings("whole", sapr(2), false), new Silent());
+        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", sapr(2), false), new Stopping(steps)))
+                .isInstanceOf(Stopped.class);
+        QuantizationRun.run(settings("stopped", sapr(2), true), new Silent());
+        assertThat(files("stopped")).isEqualTo(files("whole"));
+    }
+
+    /** Every file but the log, which holds times. */
+    private Map<String, String> files(String name) throws IOException {
+        Map<String, String> files = new TreeMap<>();
+        Path root = folder.resolve(name);
+        try (var all = Files.walk(root)) {
+            for (Path file : all.filter(Files::isRegularFile).toList()) {
+                if (!file.endsWith("salient-run.log")) {
+                    byte[] bytes = Files.readAllBytes(file);
+                    files.put(root.relativize(file).toString(), bytes.length + ":" + java.util.Arrays.hashCode(bytes));
+                }
+            }
+        }
+        return files;
+    }
+
+    @Test
+    void resumeRefusesOtherSettingsAndNamesTheField() throws IOException {
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping(2)))
+                .isInstanceOf(Stopped.class);
+        Path out = folder.resolve("out");
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(out + ": got a run that was not finished: --resume goes on with it, or delete the folder");
+        Method other = new Method.Rtn(SIGNED2, Start.SQUARED_ERROR);
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", other, true), new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        out + ": cannot resume: method.name: got \"rtn\", want \"sapr\" as before; ask for the same,"
+                                + " or choose another --out");
+    }
+
+    @Test
+    void aFinishedFolderIsNotOverwritten() throws IOException {
+        Method rtn = new Method.Rtn(SIGNED2, Start.SQUARED_ERROR);
+        QuantizationRun.run(settings("out", rtn, false), new Silent());
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", rtn, false), new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(folder.resolve("out")
+                        + ": got a folder that a run has finished, want a new one: choose another --out");
+    }
+
+    @Test
+    void aSecondRunIntoTheSameFolderIsRefusedWhileOneIsGoingOn() throws IOException {
+        Path out = folder.resolve("out");
+        try (RunFolder held = RunFolder.open(out, false)) {
+            assertThat(held).isNotNull();
+            assertThatThrownBy(() -> RunFolder.open(out, true))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage(out + ": another run is writing it: wait for that, or choose another --out");
+        }
+    }
+
+    @Test
+    void groupSizeThatDoesNotDivideIsRefusedBeforeAnythingIsWritten() throws IOException {
+        Method wide = new Method.Rtn(new Grid.Affine(2, 256), Start.RANGE);
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", wide, false), new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("group size: 256 does not divide rows of 64; sizes that do: [16, 32, 64]");
+        assertThat(folder.resolve("out")).doesNotExist();
+    }
+
+    @Test
+    void hiddenStatesOnDiskGiveTheSameModel() throws IOException {
+        QuantizationRun.run(settings("memory", sapr(1), false), new Silent());
+        RunSettings roomy = settings("disk", sapr(1), false);
+        try (Checkpoint original = Checkpoints.open(roomy.model())) {
+            long working = Plan.workingBytes(original.weights().config(), 24);
+            RunSettings.Machine tight = new RunSettings.Machine("cpu", 1, working + 1, folder.resolve("cache"));
+            QuantizationRun.run(
+                    new RunSettings(
+                            roomy.model(),
+                            roomy.out(),
+                            roomy.method(),
+                            roomy.kept(),
+                            0,
+                            roomy.calibration(),
+                            tight,
+                            roomy.seed(),
+                            false),
+                    new Silent());
+        }
+        assertThat(files("disk")).isEqualTo(files("memory"));
+    }
+
+    private static class Silent implements RunListener {
+        @Override
+        public void planned(Plan plan) {
+            assertThat(plan.bitsPerWeight()).isGreaterThan(2);
+        }
+
+        @Override
+        public void began(String part, long steps) {}
+
+        @Override
+        public void reached(long steps) {}
+
+        @Override
+        public void note(String line) {}
+    }
+
+    private static final class Stopped extends RuntimeException {
+        private static final long serialVersionUID = 1;
+    }
+
+    /** Stops a run where a kill would, after so many steps of quantizing. */
+    private static final class Stopping extends Silent {
+        private final int steps;
+        private boolean quantizing;
+
+        Stopping(int steps) {
+            this.steps = steps;
+        }
+
+        @Override
+        public void began(String part, long inAll) {
+            quantizing = part.equals("quantize");
+        }
+
+        @Override
+        public void reached(long reached) {
+            if (quantizing && reached >= steps) {
+                throw new Stopped();
+            }
+        }
+    }
+}
