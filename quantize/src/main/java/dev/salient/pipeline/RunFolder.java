@@ -168,6 +168,10 @@ final class RunFolder implements AutoCloseable {
             curves.addObject().put("block", block).set("curve", JSON.readTree(Files.readString(curveFile(block))));
         }
         write(folder.resolve(MANIFEST), manifest);
+        deleteWork();
+    }
+
+    private void deleteWork() throws IOException {
         try (var files = Files.walk(work)) {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.deleteIfExists(file);
@@ -185,8 +189,15 @@ final class RunFolder implements AutoCloseable {
         Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
     }
 
+    /** Lets go of the folder; a run that finished no block leaves nothing behind. */
     @Override
     public void close() throws IOException {
+        if (Files.isDirectory(work) && !hasCurve(0)) {
+            deleteWork();
+            if (isEmpty(folder)) {
+                Files.delete(folder);
+            }
+        }
         lock.release();
         channel.close();
     }

@@ -107,7 +107,7 @@ class QuantizationRunTest {
 
     @Test
     void resumeRefusesOtherSettingsAndNamesTheField() throws IOException {
-        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping(2)))
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping(7)))
                 .isInstanceOf(Stopped.class);
         Path out = folder.resolve("out");
         assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Silent()))
@@ -119,6 +119,13 @@ class QuantizationRunTest {
                 .hasMessage(
                         out + ": cannot resume: method.name: got \"rtn\", want \"sapr\" as before; ask for the same,"
                                 + " or choose another --out");
+    }
+
+    @Test
+    void aRunThatFinishedNoBlockLeavesNothingBehind() {
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping(2)))
+                .isInstanceOf(Stopped.class);
+        assertThat(folder.resolve("out")).doesNotExist();
     }
 
     @Test

@@ -1,0 +1,67 @@
+package dev.salient.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What {@code quantize} says to options that make no sense, before it opens anything. */
+class QuantizeOptionsTest {
+    private static String error(String... options) {
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        Streams streams = new Streams(
+                new ByteArrayInputStream(new byte[0]),
+                new PrintStream(new ByteArrayOutputStream(), true, UTF_8),
+                new PrintStream(err, true, UTF_8),
+                Set.of(),
+                80);
+        String[] arguments = Stream.concat(
+                        Stream.of("quantize", "nowhere", "--out", "nowhere-either"), Arrays.stream(options))
+                .toArray(String[]::new);
+        int status = new Program(streams).run(arguments);
+        assertThat(status).isEqualTo(2);
+        return err.toString(UTF_8).lines().findFirst().orElse("");
+    }
+
+    @ParameterizedTest(name = "{0} {1}")
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--method  | gptq        | --method: got gptq, want sapr, apiq or rtn",
+                "--bits    | 5           | --bits: got 5, want 2, 3 or 4",
+                "--grid    | nf4         | --grid: got nf4, want signed2 or affine",
+                "--group-size | some     | --group-size: got some, want a whole number",
+                "--group-size | 8        | --group-size: got 8, want 32, 64, 128 or row",
+                "--loss    | huber       | --loss: got huber, want plain, relative, root or pivot",
+                "--start   | middle      | --start: got middle, want range or error",
+                "--saliency | hessian    | --saliency: got hessian, want fisher or uniform",
+                "--lambda  | 1:squared   | --lambda: got 1:squared, want X, X:absolute or X:normalized",
+                "--lambda  | much        | --lambda: got much, want a number",
+                "--lambda  | -1          | lambda: got -1.0, want 0 or more",
+                "--preserve | both       | --preserve: got both, want before-adapter or after-adapter",
+                "--stages  | wpt         | --stages: got wpt, want NAME:EPOCHS, as in wpt:15,opt:5",
+                "--stages  | best:3      | --stages: got best, want wpt, mixed or opt",
+                "--preset  | quick       | --preset: got quick, want fast, best or paper",
+                "--keep    | 11.up=q5    | --keep: got 11.up=q5, want LINEAR=qBITS, as in 11.up=q8",
+                "--samples | 0           | --samples: got 0, want 1 or more",
+                "--tokens  | 1           | --tokens: got 1, want 2 or more",
+                "--rank    | -1          | rank: got -1, want 0 or more",
+            })
+    void anOptionThatMakesNoSenseIsNamedWithWhatWouldDo(String option, String value, String message) {
+        assertThat(error(option + "=" + value)).isEqualTo("salient: " + message);
+    }
+
+    @Test
+    void theSignedGridHasTwoBits() {
+        assertThat(error("--grid=signed2", "--bits=3"))
+                .isEqualTo("salient: --grid signed2: got --bits 3, want 2, or --grid affine");
+    }
+}
