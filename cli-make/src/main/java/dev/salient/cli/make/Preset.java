@@ -38,9 +38,9 @@ record Preset(
                         TokenWeighting.RELATIVE,
                         0.1,
                         Scale.RELATIVE,
-                        5e-4,
                         5e-3,
-                        false,
+                        5e-2,
+                        true,
                         0.11);
             case "best" ->
                 new Preset(
@@ -53,8 +53,8 @@ record Preset(
                         TokenWeighting.RELATIVE,
                         0.1,
                         Scale.RELATIVE,
-                        5e-4,
                         5e-3,
+                        5e-2,
                         true,
                         0.11);
             case "paper" ->
