@@ -33,7 +33,7 @@ import picocli.CommandLine.Option;
         name = "quantize",
         header = "Make a model small: 1 to 4 bits a weight, calibrated and partially retrained.",
         description = "Writes a folder in GPTQ format, with a PEFT adapter, that Hugging Face tools and Salient read.")
-final class Quantize implements Command {
+final class QuantizeCommand implements Command {
     private static final Pattern KEPT = Pattern.compile("(\\d+)\\.(q|k|v|o|gate|up|down)=q([348])");
 
     @Mixin
@@ -116,7 +116,7 @@ final class Quantize implements Command {
                         samples == null ? preset.samples() : samples,
                         tokens == null ? preset.tokens() : tokens,
                         saliencySamples == null ? preset.saliencySamples() : saliencySamples),
-                new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), cache()),
+                new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), CacheFolder.path()),
                 seed.seed(),
                 resume);
         QuantizationRun.Outcome outcome;
@@ -148,13 +148,5 @@ final class Quantize implements Command {
                     new Grid.Affine(Integer.parseInt(matcher.group(3)), 64));
         }
         return kept;
-    }
-
-    /** The user's cache folder, by the usual conventions. */
-    private static Path cache() {
-        String base = System.getenv("XDG_CACHE_HOME");
-        return base == null || base.isEmpty()
-                ? Path.of(System.getProperty("user.home"), ".cache", "salient")
-                : Path.of(base, "salient");
     }
 }
