@@ -25,7 +25,7 @@ enum CodeLayout {
     NIBBLE_HALVES(32),
     /** Four bytes of fifth bits before 16 bytes of nibbles in halves. */
     FIVE_BITS(32),
-    /** 32 bytes, 0 to 255. */
+    /** 32 bytes, 0 to 255; two-bit codes too, one a byte, where a group is too short for 64 of them. */
     UNSIGNED_BYTES(32),
     /** 32 bytes, -128 to 127. */
     SIGNED_BYTES(32),
@@ -55,7 +55,10 @@ enum CodeLayout {
                     case 4 -> NIBBLE_PAIRS;
                     default -> UNSIGNED_BYTES;
                 };
-                yield affine.groupSize() % layout.chunk == 0 ? layout : VALUES;
+                if (affine.groupSize() % layout.chunk == 0) {
+                    yield layout;
+                }
+                yield layout == TWO_BITS && affine.groupSize() % 32 == 0 ? UNSIGNED_BYTES : VALUES;
             }
             case ScaledGroups groups ->
                 switch (groups.format()) {

@@ -4,15 +4,18 @@ import static dev.salient.kernel.Lanes.BYTES;
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
 import static dev.salient.kernel.Lanes.INTS;
+import static dev.salient.kernel.Lanes.SHORTS;
 import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
+import static jdk.incubator.vector.VectorOperators.S2I;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
 
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 
 /** Codes of a chunk as vectors: the steps that fused products and unpacking share. */
@@ -59,6 +62,12 @@ final class Codes {
                 .lanewise(LSHR, Lanes.IOTA)
                 .and(1)
                 .lanewise(LSHL, 4);
+    }
+
+    /** One bf16 number a lane. */
+    static FloatVector bfloats(short[] values, int at) {
+        IntVector bits = (IntVector) ShortVector.fromArray(SHORTS, values, at).convertShape(S2I, INTS, 0);
+        return bits.lanewise(LSHL, 16).reinterpretAsFloats();
     }
 
     static FloatVector floats(IntVector codes) {

@@ -24,6 +24,10 @@ final class Lanes {
     /** As many bytes as a vector has floats, but at least 8, the shortest there is. */
     static final VectorSpecies<Byte> BYTES = COUNT == 16 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
 
+    /** As many shorts as a vector has floats. */
+    static final VectorSpecies<Short> SHORTS =
+            VectorSpecies.of(short.class, VectorShape.forBitSize(COUNT * Short.SIZE));
+
     /** Lane numbers: 0, 1, 2, ... */
     static final IntVector IOTA = IntVector.zero(INTS).addIndex(1);
 

@@ -49,6 +49,7 @@ final class Tile {
     int width;
     private short[] halves = new short[0];
     private byte[] zeros = new byte[0];
+    private byte[] wide = new byte[0];
 
     /** Where the codes of a row begin. */
     int codesAt(int row) {
@@ -88,6 +89,10 @@ final class Tile {
         header = 0;
         int rowBytes = chunks * stride;
         copyBytes(affine.codes(), (long) first * rowBytes, rows * rowBytes);
+        if (affine.bits() == 2 && layout == CodeLayout.UNSIGNED_BYTES) {
+            spreadTwoBits(rows * rowBytes);
+            stride = layout.chunk();
+        }
         int groups = affine.groupsPerRow();
         int count = rows * groups;
         if (halves.length < count) {
@@ -99,8 +104,32 @@ final class Tile {
         long at = (long) first * groups;
         MemorySegment.copy(affine.scales(), SHORT, at * Short.BYTES, halves, 0, count);
         MemorySegment.copy(affine.zeros(), JAVA_BYTE, at, zeros, 0, count);
-        int chunksPerGroup = affine.groupSize() / layout.chunk();
-        for (int g = 0, to = 0; g < count; g++) {
+        scaleAndZero(count, affine.groupSize() / layout.chunk());
+    }
+
+    /** Gives each two-bit code a byte of its own. */
+    private void spreadTwoBits(int count) {
+        byte[] to = wide.length < 4 * count + SLACK ? new byte[4 * count + SLACK] : wide;
+        byte[] from = bytes;
+        for (int i = 0; i < count; i++) {
+            int code = from[i] & 0xFF;
+            code = (code | (code << 12)) & 0x000F000F;
+            WORDS.set(to, 4 * i, (code | (code << 6)) & 0x03030303);
+        }
+        wide = from;
+        bytes = to;
+    }
+
+    private void scaleAndZero(int groups, int chunksPerGroup) {
+        if (chunksPerGroup == 1) {
+            for (int g = 0; g < groups; g++) {
+                float scale = Float.float16ToFloat(halves[g]);
+                scales[g] = scale;
+                offsets[g] = -scale * (zeros[g] & 0xFF);
+            }
+            return;
+        }
+        for (int g = 0, to = 0; g < groups; g++) {
             float scale = Float.float16ToFloat(halves[g]);
             float offset = -scale * (zeros[g] & 0xFF);
             for (int c = 0; c < chunksPerGroup; c++, to++) {
@@ -170,16 +199,28 @@ final class Tile {
             case F32 -> MemorySegment.copy(from.data(), FLOAT, first * Float.BYTES, values, at, count);
             case F16 -> {
                 copyHalves(from, first, count);
-                for (int i = 0; i < count; i++) {
-                    values[at + i] = Float.float16ToFloat(halves[i]);
-                }
+                widenHalves(halves, values, at, count);
             }
             case BF16 -> {
                 copyHalves(from, first, count);
-                for (int i = 0; i < count; i++) {
-                    values[at + i] = Float.intBitsToFloat(halves[i] << 16);
-                }
+                widenBfloats(halves, values, at, count);
             }
+        }
+    }
+
+    private static void widenHalves(short[] from, float[] to, int at, int count) {
+        for (int i = 0; i < count; i++) {
+            to[at + i] = Float.float16ToFloat(from[i]);
+        }
+    }
+
+    private static void widenBfloats(short[] from, float[] to, int at, int count) {
+        int whole = Lanes.FLOATS.loopBound(count);
+        for (int i = 0; i < whole; i += Lanes.COUNT) {
+            Codes.bfloats(from, i).intoArray(to, at + i);
+        }
+        for (int i = whole; i < count; i++) {
+            to[at + i] = Float.intBitsToFloat(from[i] << 16);
         }
     }
 

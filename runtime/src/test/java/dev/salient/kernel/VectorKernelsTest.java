@@ -193,6 +193,11 @@ class VectorKernelsTest {
         }
     }
 
+    @Test
+    void buildRunsTheVectorKernels() {
+        assertThat(VectorSupport.findObstacle()).isNull();
+    }
+
     private static org.assertj.core.data.Offset<Float> bound(double limit) {
         return within((float) (limit * 1.001));
     }
