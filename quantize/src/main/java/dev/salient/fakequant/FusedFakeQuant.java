@@ -57,9 +57,10 @@ public final class FusedFakeQuant implements FakeQuant {
                     TorchDevice.memory(upper),
                     TorchDevice.memory(lower));
             double sum = groups.forEachTask((from, to) -> {
+                float[] lanes = new float[FLOATS.length()];
                 double preserved = 0;
                 for (int group = from; group < to; group++) {
-                    preserved += backward.differentiate(group);
+                    preserved += backward.differentiate(group, lanes);
                 }
                 return preserved;
             });
@@ -147,7 +148,7 @@ public final class FusedFakeQuant implements FakeQuant {
             MemorySegment lowerGradient) {
 
         /** Writes the gradients of one group's logits; returns its part of the preservation term. */
-        double differentiate(int group) {
+        double differentiate(int group, float[] lanes) {
             float max = at(groups.max, group);
             float min = at(groups.min, group);
             float shareUp = sigmoid(at(groups.upper, group));
@@ -157,7 +158,7 @@ public final class FusedFakeQuant implements FakeQuant {
             float unclamped = (hi - lo) / groups.largest;
             float scale = ClippedGroups.scale(hi, lo, groups.largest);
             float zero = ClippedGroups.zero(groups.weight.grid(), hi, lo, scale);
-            Sums sums = sum(group, scale, zero);
+            Sums sums = sum(group, scale, zero, lanes);
             // d scale / d hi = 1 / n where the scale is within its bounds; the zero point has no derivative
             float toScale = unclamped == scale ? (float) sums.scale / groups.largest : 0;
             upperGradient.setAtIndex(FLOAT, group, toScale * max * shareUp * (1 - shareUp));
@@ -168,7 +169,7 @@ public final class FusedFakeQuant implements FakeQuant {
         private record Sums(double scale, double preserved) {}
 
         /** Sums gradient times d value / d scale = level - [not clamped] w / s over a group. */
-        private Sums sum(int group, float scale, float zero) {
+        private Sums sum(int group, float scale, float zero, float[] lanes) {
             long first = (long) group * groups.size * Float.BYTES;
             float bottom = -zero;
             float top = groups.largest - zero;
@@ -197,8 +198,8 @@ public final class FusedFakeQuant implements FakeQuant {
                 }
                 toScale = g.fma(slope, toScale);
             }
-            double scaleSum = toScale.reduceLanes(VectorOperators.ADD);
-            double preservedSum = preserved.reduceLanes(VectorOperators.ADD);
+            double scaleSum = inOrder(toScale, lanes);
+            double preservedSum = inOrder(preserved, lanes);
             for (; i < groups.size; i++) {
                 long at = first + (long) i * Float.BYTES;
                 float w = groups.original.get(FLOAT, at);
@@ -215,6 +216,19 @@ public final class FusedFakeQuant implements FakeQuant {
             }
             return new Sums(scaleSum, preservedSum);
         }
+    }
+
+    /**
+     * The sum of the lanes, first to last. {@code reduceLanes} may add in any order, and does so in another one before and
+     * after it is compiled: two runs of the same settings would differ in their last bits.
+     */
+    private static double inOrder(FloatVector vector, float[] lanes) {
+        vector.intoArray(lanes, 0);
+        double sum = 0;
+        for (float lane : lanes) {
+            sum += lane;
+        }
+        return sum;
     }
 
     private static float at(MemorySegment floats, int index) {

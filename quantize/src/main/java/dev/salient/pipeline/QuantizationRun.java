@@ -110,7 +110,7 @@ public final class QuantizationRun {
 
     private Outcome quantize(RunFolder folder) throws IOException {
         boolean trains = settings.method() instanceof Method.PartialRetraining;
-        List<int[]> windows = trains || settings.budget() > 0 ? windows() : List.of();
+        List<int[]> windows = trains || settings.budget() > 0 ? windows(folder) : List.of();
         Map<LinearId, Grid> kept = kept(windows);
         String modelHash = Checkpoints.hash(settings.model());
         folder.settle(Manifest.of(settings, kept, modelHash, hash(windows)));
@@ -150,7 +150,7 @@ public final class QuantizationRun {
     }
 
     /** Windows for training and for the saliency, the same from the start of the list. */
-    private List<int[]> windows() throws IOException {
+    private List<int[]> windows(RunFolder folder) throws IOException {
         RunSettings.Calibration calibration = settings.calibration();
         require(
                 calibration.tokens() <= config.contextLength(),
@@ -161,9 +161,15 @@ public final class QuantizationRun {
                 ? Math.max(calibration.samples(), calibration.saliencySamples())
                 : calibration.samples();
         if (calibration.files().isEmpty()) {
+            List<int[]> earlier = folder.findOwnWindows();
+            if (earlier != null) {
+                return earlier;
+            }
             listener.note("no --calibration: the model writes its own text to calibrate on");
             listener.began("own text", (long) count * calibration.tokens());
-            return OwnText.windows(original, settings, count, listener::reached);
+            List<int[]> own = OwnText.windows(original, settings, count, listener::reached);
+            folder.writeOwnWindows(own);
+            return own;
         }
         return Corpus.read(calibration.files(), original.expectTokenizer())
                 .randomWindows(count, calibration.tokens(), settings.seed());

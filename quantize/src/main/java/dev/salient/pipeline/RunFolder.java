@@ -1,5 +1,6 @@
 package dev.salient.pipeline;
 
+import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
@@ -30,6 +31,7 @@ import org.jspecify.annotations.Nullable;
 final class RunFolder implements AutoCloseable {
     static final String MANIFEST = "salient-run.json";
     private static final String LOG = "salient-run.log";
+    private static final String OWN_WINDOWS = "own-windows.json";
     private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
     private final Path folder;
@@ -125,6 +127,18 @@ final class RunFolder implements AutoCloseable {
             return was.size() == is.size() ? null : "%s: the settings were others".formatted(place);
         }
         return was.toString().equals(is.toString()) ? null : "%s: got %s, want %s as before".formatted(place, is, was);
+    }
+
+    /** The calibration windows that the model wrote in an earlier part of this run, or null. */
+    @Nullable
+    List<int[]> findOwnWindows() throws IOException {
+        Path file = work.resolve(OWN_WINDOWS);
+        return Files.exists(file) ? JSON.readValue(file.toFile(), new TypeReference<List<int[]>>() {}) : null;
+    }
+
+    /** Keeps what the model wrote: a second time it might write something else. */
+    void writeOwnWindows(List<int[]> windows) throws IOException {
+        write(work.resolve(OWN_WINDOWS), JSON.valueToTree(windows));
     }
 
     /** Whether the curve of this block is stored. */
