@@ -4,17 +4,21 @@ import com.hubspot.jinjava.Jinjava;
 import com.hubspot.jinjava.JinjavaConfig;
 import com.hubspot.jinjava.LegacyOverrides;
 import com.hubspot.jinjava.interpret.Context;
+import com.hubspot.jinjava.interpret.JinjavaInterpreter;
 import com.hubspot.jinjava.interpret.RenderResult;
 import com.hubspot.jinjava.interpret.TemplateError;
+import com.hubspot.jinjava.lib.exptest.ExpTest;
 import com.hubspot.jinjava.lib.fn.ELFunctionDefinition;
 import java.time.LocalDateTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatterBuilder;
+import java.util.Collection;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** Renders Jinja as Transformers renders chat templates: blocks trimmed, no nested interpretation, no files. */
 final class JinjaEngine {
@@ -41,6 +45,8 @@ final class JinjaEngine {
                 .withDisabled(Map.of(Context.Library.TAG, Set.of("include", "import", "from", "extends")))
                 .build();
         jinjava = new Jinjava(config);
+        jinjava.getGlobalContext().registerExpTest(new RunThrough("iterable"));
+        jinjava.getGlobalContext().registerExpTest(new RunThrough("sequence"));
         jinjava.getGlobalContext()
                 .registerFunction(
                         new ELFunctionDefinition("", "raise_exception", JinjaEngine.class, "refuse", String.class));
@@ -69,6 +75,19 @@ final class JinjaEngine {
         }
         String reason = String.valueOf(error.getMessage()).lines().findFirst().orElse("no reason given");
         return "chat template: line %d: got %s, want what jinjava can run".formatted(error.getLineno(), reason);
+    }
+
+    /** In Python a text or a dictionary can be run through too. */
+    private record RunThrough(String name) implements ExpTest {
+        @Override
+        public String getName() {
+            return name;
+        }
+
+        @Override
+        public boolean evaluate(@Nullable Object value, JinjavaInterpreter interpreter, Object... arguments) {
+            return value instanceof CharSequence || value instanceof Collection || value instanceof Map;
+        }
     }
 
     /** What a template says of input that it doesn't take. */
@@ -108,6 +127,7 @@ final class JinjaEngine {
                 case "%M" -> builder.appendPattern("mm");
                 case "%S" -> builder.appendPattern("ss");
                 case "%A" -> builder.appendPattern("EEEE");
+                case "%%" -> builder.appendLiteral('%');
                 case "%a" -> builder.appendPattern("EEE");
                 default -> {
                     if (piece.startsWith("%")) {

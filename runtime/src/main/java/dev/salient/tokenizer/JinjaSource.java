@@ -1,5 +1,7 @@
 package dev.salient.tokenizer;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -16,6 +18,7 @@ final class JinjaSource {
 
     private final String source;
     private final StringBuilder rewritten = new StringBuilder();
+    private final List<String> blocks = new ArrayList<>();
     private int at;
     private boolean lineStarts = true;
 
@@ -51,7 +54,9 @@ final class JinjaSource {
                 source.substring(start + 2 + (cutsLeft || keepsLeft ? 1 : 0), end - (cutsRight || keepsRight ? 1 : 0));
         if (kind == '{') {
             rewritten.append("{{ ").append(expression(inner)).append(" }}");
+            refuseAnd(inner);
         } else if (kind == '%') {
+            follow(inner);
             rewritten.append("{% ").append(expression(inner)).append(" %}");
         }
         at = end + 2;
@@ -63,6 +68,52 @@ final class JinjaSource {
         } else if (kind != '{' && !keepsRight && source.startsWith("\n", at)) {
             at++;
             lineStarts = true;
+        }
+    }
+
+    /** Keeps track of the open blocks, and refuses loops that jinjava runs differently without a word. */
+    private void follow(String inner) {
+        String[] words = inner.strip().split("\\s+", -1);
+        switch (words[0]) {
+            case "for" -> {
+                refuse(hasWord(inner, "if"), "a for loop with a condition");
+                blocks.add("for");
+            }
+            case "if" -> blocks.add("if");
+            case "else" -> refuse(!blocks.isEmpty() && blocks.getLast().equals("for"), "a for loop with an else");
+            case "endfor", "endif" -> {
+                if (!blocks.isEmpty()) {
+                    blocks.removeLast();
+                }
+            }
+            default -> {}
+        }
+    }
+
+    /** Jinja's {@code and} gives its second value, jinjava's only true or false: the same in a condition alone. */
+    private static void refuseAnd(String inner) {
+        boolean condition = false;
+        Matcher token = TOKEN.matcher(inner);
+        while (token.find()) {
+            String word = token.group();
+            refuse(word.equals("and") && !condition, "an 'and' whose value is written out");
+            condition = word.equals("if") || (condition && !word.equals("else"));
+        }
+    }
+
+    private static boolean hasWord(String inner, String word) {
+        Matcher token = TOKEN.matcher(inner);
+        while (token.find()) {
+            if (token.group().equals(word)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static void refuse(boolean condition, String what) {
+        if (condition) {
+            throw new IllegalArgumentException("chat template: got " + what + ", want what jinjava runs as Jinja does");
         }
     }
 

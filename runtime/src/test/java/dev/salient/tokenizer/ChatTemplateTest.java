@@ -3,6 +3,7 @@ package dev.salient.tokenizer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.time.LocalDateTime;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -188,11 +189,58 @@ class ChatTemplateTest {
         assertThatThrownBy(() -> template("{{ 'a' ").render(TALK))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageStartingWith("chat template: ");
+        assertRefused("{% for m in messages if m.role %}{% endfor %}", "a for loop with a condition");
+        assertRefused(
+                "{% for m in messages %}{% if m %}{% else %}{% endif %}{% else %}{% endfor %}",
+                "a for loop with an else");
+        assertRefused("{{ messages and 'x' }}", "an 'and' whose value is written out");
+        assertRefused("{{ 1 if 2 and 3 else 4 and 5 }}", "an 'and' whose value is written out");
         assertThatThrownBy(() -> template("x").render(List.of()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("conversation: got no messages, want at least one");
         assertThatThrownBy(() -> new ChatMessage("user|>", "x"))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("role: got 'user|>', want letters, digits, _ or -");
+    }
+
+    private static void assertRefused(String source, String what) {
+        assertThatThrownBy(() -> template(source).render(TALK))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("chat template: got " + what + ", want what jinjava runs as Jinja does");
+    }
+
+    @Test
+    void featuresThatTemplatesUseGiveWhatJinjaGives() {
+        Map<String, String> want = Map.ofEntries(
+                Map.entry("{{ messages[-1].content.upper() }}", "WHY?"),
+                Map.entry("{{ 'y' if 'role' in messages[0] and not 'x' in messages[0] and 1 else 2 }}", "y"),
+                Map.entry("{{ messages[0].get('name', 'anon') }}{{ 7 // 2 }}{{ 7 % 3 }}", "anon31"),
+                Map.entry("{{ 'a,b'.split(',')[-1] + 'xxaxx'.strip('x') + '\\nb\\n'.lstrip('\\n') }}", "bab\n"),
+                Map.entry("{{ messages | map(attribute='role') | join('-') }}", "system-user-assistant-user"),
+                Map.entry("{{ messages | selectattr('role', 'equalto', 'user') | list | length }}", "2"),
+                Map.entry("{% macro tag(x) %}[{{ x }}]{% endmacro %}{{ tag('a') ~ tag(1) }}", "[a][1]"),
+                Map.entry("{% if 'a' is iterable and messages[0] is mapping and not x is defined %}y{% endif %}", "y"),
+                Map.entry(
+                        "{% set n = namespace(a=1) %}{% for m in messages %}{% set n.a = n.a + 1 %}{% endfor %}{{ n.a }}",
+                        "5"),
+                Map.entry(
+                        "{% for m in messages %}{% if loop.first %}F{% elif loop.last %}L{% endif %}{{ loop.index0 }}{% endfor %}",
+                        "F012L3"),
+                Map.entry("{# a {{ comment }} #}\n  {%- if true -%}  x  {%- endif +%}\ny", "x\ny"),
+                Map.entry("{{ 'a\"b\\n<é>' | tojson }}{{ \"it's\" }}", "\"a\\\"b\\n<é>\"it's"),
+                Map.entry("{{ (messages | last).role.title() }}{{ messages[1:] | length }}", "User3"),
+                Map.entry(
+                        "{% if not messages[0].tool_calls | length == 1 %}{{ 'a' if not loop is defined else 'b' }}{% endif %}",
+                        "a"));
+        want.forEach((source, text) ->
+                assertThat(template(source).render(TALK)).as(source).isEqualTo(text));
+    }
+
+    @Test
+    void timesAreWrittenInPythonsNotation() {
+        LocalDateTime time = LocalDateTime.of(2024, 7, 6, 5, 4, 3);
+        assertThat(JinjaEngine.format("%d %b %Y at %H:%M:%S, %A %B %m %y%%", time))
+                .isEqualTo("06 Jul 2024 at 05:04:03, Saturday July 07 24%");
+        assertThat(template("{{ strftime_now('%Y') }}").render(TALK)).matches("20\\d\\d");
     }
 }
