@@ -56,7 +56,11 @@ final class GenerateCommand implements Command {
                     .toArray();
             int context = checkpoint.weights().config().contextLength();
             require(ids.length > 0, "prompt: got no text, want at least one character");
-            require(ids.length <= context, "prompt: got %d tokens, want at most %d", ids.length, context);
+            require(
+                    ids.length <= context,
+                    "prompt: got %d tokens, want at most %d, the model's context",
+                    ids.length,
+                    context);
             int room = (int) Math.min(context, (long) ids.length + Math.max(0, options.maxTokens()));
             try (PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threadCount);
                     Session session = new Session(packed, tokenizer, room)) {

@@ -141,7 +141,7 @@ final class InspectCommand implements Command {
                     100.0 * matrix / summary.parameters()));
         }
         if (!summary.ggufTypes().contains("Q2_0")) {
-            warnings.add("rows are no multiples of 64: the 2-bit GGUF type Q2_0 cannot hold this model");
+            warnings.add("rows are not all multiples of 64: the 2-bit GGUF type Q2_0 cannot hold this model");
         }
         Tokenizer tokenizer = checkpoint.tokenizer();
         if (tokenizer != null && tokenizer.vocabSize() > config.vocabSize()) {

@@ -33,6 +33,8 @@ import picocli.CommandLine.Option;
                     + " it. Numbers of different windows or scorings don't compare."
         })
 final class PerplexityCommand implements Command {
+    private static final int DEFAULT_WINDOW = 512;
+
     @Mixin
     private final ModelArgument model = new ModelArgument();
 
@@ -47,9 +49,8 @@ final class PerplexityCommand implements Command {
     @Option(
             names = "--window",
             paramLabel = "N",
-            defaultValue = "512",
-            description = "Tokens of a window. Default: ${DEFAULT-VALUE}.")
-    private int window;
+            description = "Tokens of a window. Default: 512, or the model's context where that is less.")
+    private int window = DEFAULT_WINDOW;
 
     @Option(names = "--windows", paramLabel = "N", description = "Only the first N windows. Default: all that fit.")
     private int most = Integer.MAX_VALUE;
@@ -93,6 +94,7 @@ final class PerplexityCommand implements Command {
         try (Checkpoint checkpoint = model.open();
                 PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threadCount)) {
             int context = packed.config().contextLength();
+            window = window == DEFAULT_WINDOW ? Math.min(window, context) : window;
             require(window <= context, "--window: got %d, want at most %d, the model's context", window, context);
             Tokenizer tokenizer = checkpoint.expectTokenizer();
             List<int[]> windows = Corpus.read(text, tokenizer).adjacentWindows(window, most);
