@@ -88,11 +88,21 @@ public final class Console {
 
     /** Asks for a line of standard input; the prompt is shown to terminals only. Null at the end of input. */
     public @Nullable String findInput(String prompt) throws IOException {
-        if (streams.terminals().contains(Standard.IN)) {
-            streams.err().print(prompt);
-            streams.err().flush();
+        if (!streams.terminals().contains(Standard.IN)) {
+            return input.readLine();
         }
-        return input.readLine();
+        streams.err().print(prompt);
+        streams.err().flush();
+        String line = input.readLine();
+        if (line == null) { // Ctrl-D leaves the cursor behind the prompt
+            note("");
+        }
+        return line;
+    }
+
+    /** Whether somebody types the input. */
+    boolean interactive() {
+        return streams.terminals().contains(Standard.IN);
     }
 
     /** Everything that standard input holds. */

@@ -3,7 +3,7 @@ package dev.salient.cli;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.salient.cli.ModelSummary.Part;
+import dev.salient.cli.Inspection.Row;
 import dev.salient.format.Checkpoint;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.RopeScaling;
@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 
@@ -39,16 +40,16 @@ final class InspectCommand implements Command {
     @Override
     public void run(Console console) throws IOException {
         try (Checkpoint checkpoint = model.open()) {
-            ModelSummary summary = ModelSummary.of(checkpoint);
-            List<String> warnings = warnings(checkpoint, summary);
-            print(console, checkpoint, summary);
+            Inspection inspection = Inspection.of(checkpoint);
+            List<String> warnings = warnings(checkpoint, inspection);
+            print(console, checkpoint, inspection);
             warnings.forEach(warning -> console.line("note          %s", warning));
-            console.result(json(checkpoint, summary, warnings));
+            console.result(json(checkpoint, inspection, warnings));
         }
     }
 
-    private static void print(Console console, Checkpoint checkpoint, ModelSummary summary) {
-        ModelConfig config = summary.config();
+    private static void print(Console console, Checkpoint checkpoint, Inspection inspection) {
+        ModelConfig config = inspection.config();
         console.line("model         %s", checkpoint.source());
         console.line(
                 "architecture  LLaMA: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
@@ -63,40 +64,40 @@ final class InspectCommand implements Command {
                 Words.count(config.contextLength()), plain(config.ropeBase()), scaling(config.ropeScaling()));
         console.line(
                 "size          %s parameters, %s of them in block linears; %s of files",
-                Words.count(summary.parameters()),
+                Words.count(inspection.parameters()),
                 Words.count(config.linearWeightCount()),
-                Words.bytes(summary.fileBytes()));
+                Words.bytes(inspection.summary().weightFileBytes()));
         console.line(
-                "bits          %.3f per weight of the block linears; %.3f per parameter in the files",
-                summary.bitsPerWeight(), fileBits(summary));
+                "bits          %.3f per weight of the block linears; in the files %.3f, and %.3f per parameter of the model",
+                inspection.summary().bitsPerWeight(),
+                inspection.summary().fileBitsPerWeight(),
+                inspection.fileBitsPerParameter());
         console.line("tokenizer     %s", tokenizer(checkpoint));
         console.line(
                 "chat          %s",
                 checkpoint.chatTemplate() == null ? "no template: use generate" : "has its own template");
         console.line("");
         console.line("%-10s %-16s %-14s %-30s %s", "weight", "blocks", "shape", "stored as", "bits");
-        for (Part part : summary.parts()) {
+        for (Row row : inspection.rows()) {
             console.line(
                     "%-10s %-16s %-14s %-30s %.3f",
-                    part.name(),
-                    part.blocks(),
-                    "[%d, %d]".formatted(part.out(), part.in()),
-                    part.form(),
-                    part.bitsPerWeight());
+                    row.name(),
+                    row.blocks(),
+                    "[%d, %d]".formatted(row.out(), row.in()),
+                    row.form(),
+                    row.bitsPerWeight());
         }
         console.line("");
-        console.line("group sizes   %s, or the whole row%s", sizes(summary), excludedSizes(summary));
-        console.line(
-                "GGUF types    F32, F16, BF16%s",
-                summary.ggufTypes().stream().map(type -> ", " + type).collect(Collectors.joining()));
+        console.line("group sizes   %s, or the whole row%s", sizes(inspection), widths(inspection));
+        console.line("GGUF types    %s", String.join(", ", inspection.ggufTypes()));
     }
 
-    private static String sizes(ModelSummary summary) {
-        return summary.groupSizes().stream().map(String::valueOf).collect(Collectors.joining(", "));
+    private static String sizes(Inspection inspection) {
+        return inspection.groupSizes().stream().map(String::valueOf).collect(Collectors.joining(", "));
     }
 
-    private static String excludedSizes(ModelSummary summary) {
-        String widths = summary.rowWidths().stream().map(String::valueOf).collect(Collectors.joining(" and "));
+    private static String widths(Inspection inspection) {
+        String widths = inspection.rowWidths().stream().map(String::valueOf).collect(Collectors.joining(" and "));
         return " (rows are " + widths + " wide)";
     }
 
@@ -111,7 +112,7 @@ final class InspectCommand implements Command {
         return String.format(Locale.ROOT, "%s tokens, a text ends with %s", Words.count(tokenizer.vocabSize()), ends);
     }
 
-    private static String scaling(@org.jspecify.annotations.Nullable RopeScaling scaling) {
+    private static String scaling(@Nullable RopeScaling scaling) {
         return scaling == null
                 ? ""
                 : String.format(
@@ -125,22 +126,18 @@ final class InspectCommand implements Command {
         return number == Math.rint(number) ? Words.count((long) number) : String.valueOf(number);
     }
 
-    private static double fileBits(ModelSummary summary) {
-        return summary.fileBytes() * 8.0 / summary.parameters();
-    }
-
-    private static List<String> warnings(Checkpoint checkpoint, ModelSummary summary) {
+    private static List<String> warnings(Checkpoint checkpoint, Inspection inspection) {
         List<String> warnings = new ArrayList<>();
-        ModelConfig config = summary.config();
+        ModelConfig config = inspection.config();
         if (config.tiedEmbeddings()) {
             long matrix = (long) config.vocabSize() * config.hiddenSize();
             warnings.add(String.format(
                     Locale.ROOT,
                     "embedding and head are one matrix, %.0f %% of the parameters: quantize leaves it as it is,"
                             + " or in 8 or 4 bits if asked",
-                    100.0 * matrix / summary.parameters()));
+                    100.0 * matrix / inspection.parameters()));
         }
-        if (!summary.ggufTypes().contains("Q2_0")) {
+        if (!inspection.ggufTypes().contains("Q2_0")) {
             warnings.add("rows are not all multiples of 64: the 2-bit GGUF type Q2_0 cannot hold this model");
         }
         Tokenizer tokenizer = checkpoint.tokenizer();
@@ -154,8 +151,8 @@ final class InspectCommand implements Command {
         return warnings;
     }
 
-    private static ObjectNode json(Checkpoint checkpoint, ModelSummary summary, List<String> warnings) {
-        ModelConfig config = summary.config();
+    private static ObjectNode json(Checkpoint checkpoint, Inspection inspection, List<String> warnings) {
+        ModelConfig config = inspection.config();
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("model", checkpoint.source().toString());
         json.put("architecture", "llama");
@@ -169,25 +166,26 @@ final class InspectCommand implements Command {
         json.put("context", config.contextLength());
         json.put("ropeBase", config.ropeBase());
         json.put("tiedEmbeddings", config.tiedEmbeddings());
-        json.put("parameters", summary.parameters());
+        json.put("parameters", inspection.parameters());
         json.put("linearWeights", config.linearWeightCount());
-        json.put("bitsPerWeight", summary.bitsPerWeight());
-        json.put("fileBytes", summary.fileBytes());
-        json.put("fileBitsPerParameter", fileBits(summary));
+        json.put("bitsPerWeight", inspection.summary().bitsPerWeight());
+        json.put("fileBitsPerWeight", inspection.summary().fileBitsPerWeight());
+        json.put("fileBytes", inspection.summary().weightFileBytes());
+        json.put("fileBitsPerParameter", inspection.fileBitsPerParameter());
         json.put("tokenizer", checkpoint.tokenizer() != null);
         json.put("chatTemplate", checkpoint.chatTemplate() != null);
         checkpoint.endTokens().forEach(json.putArray("endTokens")::add);
-        ArrayNode parts = json.putArray("weights");
-        for (Part part : summary.parts()) {
-            ObjectNode node = parts.addObject();
-            node.put("name", part.name());
-            node.put("blocks", part.blocks());
-            node.putArray("shape").add(part.out()).add(part.in());
-            node.put("storedAs", part.form());
-            node.put("bitsPerWeight", part.bitsPerWeight());
+        ArrayNode rows = json.putArray("weights");
+        for (Row row : inspection.rows()) {
+            ObjectNode node = rows.addObject();
+            node.put("name", row.name());
+            node.put("blocks", row.blocks());
+            node.putArray("shape").add(row.out()).add(row.in());
+            node.put("storedAs", row.form());
+            node.put("bitsPerWeight", row.bitsPerWeight());
         }
-        summary.groupSizes().forEach(json.putArray("groupSizes")::add);
-        summary.ggufTypes().forEach(json.putArray("ggufTypes")::add);
+        inspection.groupSizes().forEach(json.putArray("groupSizes")::add);
+        inspection.ggufTypes().forEach(json.putArray("ggufTypes")::add);
         warnings.forEach(json.putArray("notes")::add);
         return json;
     }

@@ -47,7 +47,7 @@ public final class SamplingOptions {
     @Option(
             names = "--max-tokens",
             paramLabel = "N",
-            defaultValue = "256",
+            defaultValue = "512",
             description = "At most N new tokens. Default: ${DEFAULT-VALUE}.")
     private int maxTokens;
 

@@ -36,8 +36,8 @@ class CommandsTest {
                 model         %s
                 architecture  LLaMA: 2 blocks, hidden 64, ffn 96, 4 heads / 2 key-value of 16
                 context       128 tokens, RoPE base 10,000
-                size          94,912 parameters, 61,440 of them in block linears; 381.7 kB of files
-                bits          32.000 per weight of the block linears; 32.177 per parameter in the files
+                size          94,912 parameters, 61,440 of them in block linears; 382.1 kB of files
+                bits          32.000 per weight of the block linears; in the files 32.000, and 32.209 per parameter of the model
                 tokenizer     259 tokens, a text ends with <|im_end|>
                 chat          has its own template
 
@@ -78,6 +78,7 @@ class CommandsTest {
                         "parameters",
                         "linearWeights",
                         "bitsPerWeight",
+                        "fileBitsPerWeight",
                         "fileBytes",
                         "fileBitsPerParameter",
                         "tokenizer",
@@ -254,6 +255,51 @@ class CommandsTest {
                 "--seed",
                 "x");
         assertBad("salient: Missing required parameter: 'PROMPT'\n  see salient generate --help\n", "generate", model);
+    }
+
+    @Test
+    void chatAnswersEveryLineThroughTheModelsTemplate() throws IOException {
+        Object[] command = {"chat", model, "--system", "Be brief.", "--temperature", 0, "--max-tokens", 5, "--json"};
+        JsonNode json = json(Run.withInput("Hello!\n\nAnd you?\n", command));
+        assertThat(names(json)).containsExactly("messages");
+        List<String> roles = new ArrayList<>();
+        json.path("messages").forEach(message -> roles.add(message.path("role").asText()));
+        assertThat(roles).containsExactly("system", "user", "assistant", "user", "assistant");
+        assertThat(json.at("/messages/3/content").asText()).isEqualTo("And you?");
+        Object[] aloud = java.util.Arrays.copyOf(command, command.length - 1);
+        Run run = Run.withInput("Hello!\n\nAnd you?\n", aloud);
+        assertThat(run.err()).isEmpty();
+        assertThat(run.out())
+                .isEqualTo(json.at("/messages/2/content").asText() + "\n"
+                        + json.at("/messages/4/content").asText() + "\n");
+    }
+
+    @Test
+    void chatForgetsOnResetAndEndsOnExit() throws IOException {
+        JsonNode json = json(
+                Run.withInput("Hello!\n/reset\nHi.\n/exit\nNever read.\n", "chat", model, "--max-tokens", 3, "--json"));
+        assertThat(json.at("/messages").size()).isEqualTo(2);
+        assertThat(json.at("/messages/0/content").asText()).isEqualTo("Hi.");
+    }
+
+    @Test
+    void chatForgetsTheOldestTurnsWhenTheContextIsFull() {
+        Run run = Run.withInput(
+                "a".repeat(40) + "\n" + "b".repeat(40) + "\n", "chat", model, "--max-tokens", 3, "--context", 110);
+        assertThat(run.status()).isZero();
+        assertThat(run.err()).isEqualTo("(the oldest 2 turns no longer fit the context and are forgotten)\n");
+    }
+
+    @Test
+    void chatSaysWhatIsWrongInOneLine() throws IOException {
+        Path silent = TinyModel.write(folder.resolve("silent"), 1);
+        Files.writeString(silent.resolve("tokenizer_config.json"), "{\"eos_token\": \"<|im_end|>\"}");
+        assertBad(
+                "salient: " + silent + ": got no chat template, want one in tokenizer_config.json;"
+                        + " generate continues plain text\n",
+                "chat",
+                silent);
+        assertBad("salient: --context: got 129, want 1 to 128\n", "chat", model, "--context", 129);
     }
 
     @Test
