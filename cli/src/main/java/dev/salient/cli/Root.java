@@ -19,8 +19,7 @@ final class Root {
     static final Map<String, String> MAKE_COMMANDS = Map.of(
             "quantize", "Make a model of 2 to 4 bits of a model.",
             "demo", "Quantize the embedded model, show what it cost, let it speak.",
-            "train", "Train a small model from scratch.",
-            "saliency", "Measure how sensitive a model's loss is to each weight.");
+            "train", "Train a small model from scratch.");
 
     @Option(
             names = {"-h", "--help"},

@@ -270,8 +270,10 @@ class CommandsTest {
         Run run = Run.withInput("Hello!\n\nAnd you?\n", aloud);
         assertThat(run.err()).isEmpty();
         assertThat(run.out())
-                .isEqualTo(json.at("/messages/2/content").asText() + "\n"
-                        + json.at("/messages/4/content").asText() + "\n");
+                .isEqualTo("%s\n%s\n"
+                        .formatted(
+                                json.at("/messages/2/content").asText(),
+                                json.at("/messages/4/content").asText()));
     }
 
     @Test
@@ -284,8 +286,8 @@ class CommandsTest {
 
     @Test
     void chatForgetsTheOldestTurnsWhenTheContextIsFull() {
-        Run run = Run.withInput(
-                "a".repeat(40) + "\n" + "b".repeat(40) + "\n", "chat", model, "--max-tokens", 3, "--context", 110);
+        String turns = "%s\n%s\n".formatted("a".repeat(40), "b".repeat(40));
+        Run run = Run.withInput(turns, "chat", model, "--max-tokens", 3, "--context", 110);
         assertThat(run.status()).isZero();
         assertThat(run.err()).isEqualTo("(the oldest 2 turns no longer fit the context and are forgotten)\n");
     }

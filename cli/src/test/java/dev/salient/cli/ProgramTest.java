@@ -11,8 +11,7 @@ class ProgramTest {
             Run run = Run.of((Object[]) words);
             assertThat(run.status()).isZero();
             assertThat(run.err()).isEmpty();
-            assertThat(run.out())
-                    .contains("perplexity", "generate", "chat", "inspect", "demo", "quantize", "saliency", "train");
+            assertThat(run.out()).contains("perplexity", "generate", "chat", "inspect", "demo", "quantize", "train");
         }
     }
 
