@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.salient.format.gptq.QuantizedFolder;
 import dev.salient.model.Linear;
 import dev.salient.model.RopeScaling;
 import dev.salient.packed.Dense;
@@ -139,6 +140,31 @@ class GgufTest {
         gguf.put("rope_freqs.weight", divisors, 32);
         assertRefused("m.gguf: rope_freqs.weight: got divisor 3.0 at 20,"
                 + " want 32.000000 as in LLaMA 3's scaling by 32.0 over 8192 tokens");
+    }
+
+    @Test
+    void ggufSourceBecomesAFolderWithConfigurationAndTokenizer() throws IOException {
+        gguf.metadata.put("general.license", "apache-2.0");
+        gguf.metadata.put("tokenizer.ggml.model", "gpt2");
+        gguf.metadata.put("tokenizer.ggml.pre", "default");
+        gguf.metadata.put("tokenizer.ggml.tokens", List.of("a", "b", "ab", "c", "d", "e", "f", "g", "h", "i"));
+        gguf.metadata.put("tokenizer.ggml.token_type", List.of(1, 1, 1, 1, 1, 3, 1, 1, 1, 1));
+        gguf.metadata.put("tokenizer.ggml.merges", List.of("a b"));
+        gguf.metadata.put("tokenizer.chat_template", "{{ messages }}");
+        Path folder = temporary.resolve("folder");
+        try (Checkpoint original = Checkpoints.open(write(gguf.bytes()))) {
+            QuantizedFolder target = QuantizedFolder.open(folder, original);
+            target.writeBlock(0, original.weights().blocks().getFirst());
+            target.finish("Nothing.");
+        }
+        try (Checkpoint read = Checkpoints.open(folder)) {
+            assertThat(read.weights().config()).isEqualTo(TinyGguf.config());
+            assertThat(read.endTokens()).containsExactly(2, 5);
+            assertThat(read.chatTemplate()).isEqualTo("{{ messages }}");
+            assertThat(read.expectTokenizer().encode("abc")).containsExactly(2, 3);
+        }
+        assertThat(folder.resolve("README.md"))
+                .hasContent("---\nlicense: apache-2.0\n---\n# m.gguf\n\n> **Changed from the original:** Nothing.\n");
     }
 
     @Test

@@ -42,25 +42,26 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
                 weight.bits());
         int out = weight.out();
         int groups = weight.groupsPerRow();
-        MemorySegment codes = arena.allocate(weight.codes().byteSize());
-        MemorySegment zeros = arena.allocate((long) groups * out * weight.bits() / Byte.SIZE);
-        MemorySegment scales = arena.allocate(weight.scales().byteSize());
+        GptqPacking packing = new GptqPacking(
+                arena.allocate(weight.codes().byteSize()),
+                arena.allocate((long) groups * out * weight.bits() / Byte.SIZE),
+                arena.allocate(weight.scales().byteSize()));
         int words = Math.toIntExact((long) weight.in() * weight.bits() / Integer.SIZE);
         int[] row = new int[words];
         for (int o = 0; o < out; o++) {
             MemorySegment.copy(weight.codes(), INT, (long) o * words * Integer.BYTES, row, 0, words);
             for (int g = 0; g < groups; g++) {
-                packGroup(weight, o, g, row, zeros, scales);
+                packing.setGroup(weight, o, g, row);
             }
             for (int w = 0; w < words; w++) {
-                codes.set(INT, ((long) w * out + o) * Integer.BYTES, row[w]);
+                packing.codes.set(INT, ((long) w * out + o) * Integer.BYTES, row[w]);
             }
         }
-        return new GptqPacking(codes, zeros, scales);
+        return packing;
     }
 
-    private static void packGroup(
-            GroupAffine weight, int o, int g, int[] row, MemorySegment zeros, MemorySegment scales) {
+    /** Stores scale and zero point of a group, and mirrors its codes in {@code row} where its scale is below 0. */
+    private void setGroup(GroupAffine weight, int o, int g, int[] row) {
         int bits = weight.bits();
         int zero = weight.zero(o, g);
         long at = (long) g * weight.out() + o;

@@ -105,12 +105,20 @@ public final class HfCopy {
         Path card = source.resolve(CARD);
         String said = "> **Changed from the original:** " + note.strip().replace("\n", "\n> ") + "\n";
         if (!fromFolder() || !Files.isRegularFile(card)) {
-            return "# " + source.getFileName() + "\n\n" + said;
+            return (fromFolder() ? "" : licenceHeader()) + "# " + source.getFileName() + "\n\n" + said;
         }
         String text = Files.readString(card);
         int end = text.startsWith("---\n") ? text.indexOf("\n---\n", 3) : -1;
         int at = end < 0 ? 0 : end + "\n---\n".length();
         return text.substring(0, at) + "\n" + said + "\n" + text.substring(at);
+    }
+
+    /** The licence that a GGUF file names, as the head of a model card; empty where it names none. */
+    private String licenceHeader() throws IOException {
+        try (Arena arena = Arena.ofShared()) {
+            String licence = GgufFile.open(source, arena).findText("general.license");
+            return licence == null ? "" : "---\nlicense: " + licence.replace("\n", " ") + "\n---\n";
+        }
     }
 
     private void putEndTokens(ObjectNode json) {
