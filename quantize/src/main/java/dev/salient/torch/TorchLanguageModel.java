@@ -76,6 +76,17 @@ public record TorchLanguageModel(
     }
 
     /**
+     * This model with a head that knows only some tokens.
+     *
+     * @param tokens ids; row {@code i} of the head is that of token {@code i} of the list
+     */
+    public TorchLanguageModel withHeadOf(List<Integer> tokens, TorchDevice device) {
+        int[] rows = tokens.stream().mapToInt(Integer::intValue).toArray();
+        Tensor part = head.index_select(0, device.longs(rows, rows.length));
+        return new TorchLanguageModel(config, embedding, blocks, finalNorm, part);
+    }
+
+    /**
      * The logits after every token of a batch of sequences.
      *
      * @param ids [batch, tokens]

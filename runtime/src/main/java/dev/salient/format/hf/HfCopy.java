@@ -7,8 +7,6 @@ import dev.salient.format.Checkpoint;
 import dev.salient.format.gguf.GgufFile;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.format.json.JsonObject;
-import dev.salient.model.ModelConfig;
-import dev.salient.model.RopeScaling;
 import dev.salient.tokenizer.GgufVocabulary;
 import dev.salient.tokenizer.Tokenizers;
 import java.io.IOException;
@@ -137,35 +135,8 @@ public final class HfCopy {
     }
 
     private ObjectNode madeConfig() {
-        ModelConfig config = original.weights().config();
-        ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.putArray("architectures").add("LlamaForCausalLM");
-        json.put("model_type", "llama");
-        json.put("hidden_size", config.hiddenSize());
-        json.put("intermediate_size", config.ffnSize());
-        json.put("num_hidden_layers", config.blockCount());
-        json.put("num_attention_heads", config.headCount());
-        json.put("num_key_value_heads", config.kvHeadCount());
-        json.put("head_dim", config.headSize());
-        json.put("vocab_size", config.vocabSize());
-        json.put("max_position_embeddings", config.contextLength());
-        json.put("rms_norm_eps", config.normEpsilon());
-        json.put("rope_theta", config.ropeBase());
-        json.put("tie_word_embeddings", config.tiedEmbeddings());
-        json.put("hidden_act", "silu");
-        json.put("attention_bias", false);
-        json.put("mlp_bias", false);
-        json.put("torch_dtype", "float16");
+        ObjectNode json = HfConfigJson.of(original.weights().config());
         putEndTokens(json);
-        RopeScaling scaling = config.ropeScaling();
-        if (scaling != null) {
-            json.putObject("rope_scaling")
-                    .put("rope_type", "llama3")
-                    .put("factor", scaling.factor())
-                    .put("low_freq_factor", scaling.lowFrequencyFactor())
-                    .put("high_freq_factor", scaling.highFrequencyFactor())
-                    .put("original_max_position_embeddings", scaling.originalContext());
-        }
         return json;
     }
 }

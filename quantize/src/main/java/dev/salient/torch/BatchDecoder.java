@@ -1,0 +1,294 @@
+package dev.salient.torch;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.model.Linear;
+import dev.salient.model.ModelConfig;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Many sequences of one model, each in a slot with its own length and its own part of the key/value cache.
+ *
+ * <p>One step appends a token to every slot: the weights are read once for all of them, which on a CPU is what a
+ * single sequence waits for. A slot whose sequence has ended is filled with the next prompt.
+ */
+public final class BatchDecoder implements AutoCloseable {
+    private final TorchLanguageModel model;
+    private final ModelConfig config;
+    private final TorchDevice device;
+    private final Rope rope;
+    private final int slots;
+    private final int capacity;
+    private final int[] lengths;
+    private final List<Cache> caches = new ArrayList<>();
+    private int shared;
+
+    /**
+     * Keys and values of one block.
+     *
+     * @param keys [slots, capacity, kvHeads * headSize], turned
+     * @param values [slots, capacity, kvHeads * headSize]
+     */
+    private record Cache(Tensor keys, Tensor values) {}
+
+    /**
+     * Makes empty slots.
+     *
+     * @param capacity tokens that a sequence can grow to
+     */
+    public BatchDecoder(TorchLanguageModel model, int slots, int capacity, TorchDevice device) {
+        require(slots > 0, "slots: got %d, want 1 or more", slots);
+        require(
+                capacity > 0 && capacity <= model.config().contextLength(),
+                "capacity: got %d, want 1 to the context's %d",
+                capacity,
+                model.config().contextLength());
+        this.model = model;
+        this.config = model.config();
+        this.device = device;
+        this.slots = slots;
+        this.capacity = capacity;
+        this.lengths = new int[slots];
+        try (TorchScope scope = new TorchScope()) {
+            Rope turns = Rope.of(config, capacity, device);
+            rope = new Rope(scope.release(turns.cos()), scope.release(turns.sin()));
+            long channels = (long) config.kvHeadCount() * config.headSize();
+            for (int b = 0; b < config.blockCount(); b++) {
+                Tensor keys = scope.release(device.zeros(slots, capacity, channels));
+                caches.add(new Cache(keys, scope.release(device.zeros(slots, capacity, channels))));
+            }
+        }
+    }
+
+    /** Tokens of the sequence in a slot. */
+    public int length(int slot) {
+        return lengths[slot];
+    }
+
+    /** Whether one more token fits in a slot. */
+    public boolean hasRoom(int slot) {
+        return lengths[slot] < capacity;
+    }
+
+    /**
+     * Lets every sequence begin with these tokens, which are computed once; what the slots held is forgotten.
+     *
+     * @param prefix token ids; prompts then continue it
+     */
+    public void share(int[] prefix) {
+        shared = 0;
+        start(List.of(prefix), new int[1]);
+        shared = prefix.length;
+        try (TorchScope scope = new TorchScope()) {
+            for (Cache cache : caches) {
+                for (Tensor all : List.of(cache.keys, cache.values)) {
+                    Tensor first = all.narrow(1, 0, shared);
+                    first.copy_(first.narrow(0, 0, 1).clone().expand(slots, shared, all.size(2)));
+                }
+            }
+        }
+    }
+
+    /**
+     * Starts new sequences.
+     *
+     * @param prompts token ids, at least one each
+     * @param into the slot of each prompt; what it held is forgotten
+     * @return [prompts, head rows], the logits after each prompt's last token
+     */
+    public float[] start(List<int[]> prompts, int[] into) {
+        require(prompts.size() == into.length, "slots: got %d, want %d", into.length, prompts.size());
+        int longest = prompts.stream().mapToInt(p -> p.length).max().orElse(0);
+        require(shared + longest <= capacity, "prompt: got %d tokens, want at most %d", longest, capacity - shared);
+        int[] padded = new int[prompts.size() * longest];
+        int[] last = new int[prompts.size()];
+        for (int p = 0; p < prompts.size(); p++) {
+            int[] prompt = prompts.get(p);
+            require(prompt.length > 0, "prompt %d: got no tokens, want at least one", p);
+            System.arraycopy(prompt, 0, padded, p * longest, prompt.length);
+            last[p] = p * longest + prompt.length - 1;
+            lengths[into[p]] = shared + prompt.length;
+        }
+        try (TorchScope scope = new TorchScope()) {
+            Tensor x = torch.embedding(model.embedding(), device.longs(padded, prompts.size(), longest));
+            Rope turns =
+                    new Rope(rope.cos().narrow(0, shared, longest), rope.sin().narrow(0, shared, longest));
+            Prompts started = new Prompts(into, turns, causalMask(longest));
+            for (int b = 0; b < config.blockCount(); b++) {
+                Cache cache = caches.get(b);
+                x = block(b, x, (q, k, v) -> startAttention(started, cache, q, k, v));
+            }
+            Tensor ends = x.reshape(-1, config.hiddenSize()).index_select(0, device.longs(last, last.length));
+            return TorchDevice.toFloats(head(ends));
+        }
+    }
+
+    /**
+     * Where new prompts stand.
+     *
+     * @param mask [tokens, shared + tokens]: 0 where attention may look, -infinity elsewhere
+     */
+    @SuppressWarnings("ArrayRecordComponent") // handed on, never compared
+    private record Prompts(int[] into, Rope rope, Tensor mask) {}
+
+    private Tensor causalMask(int tokens) {
+        int seen = shared + tokens;
+        float[] mask = new float[tokens * seen];
+        for (int t = 0; t < tokens; t++) {
+            Arrays.fill(mask, t * seen + shared + t + 1, (t + 1) * seen, Float.NEGATIVE_INFINITY);
+        }
+        return device.floats(mask, tokens, seen);
+    }
+
+    /**
+     * Appends one token to every slot; a slot without a sequence of interest takes any token.
+     *
+     * @param tokens [slots]
+     * @return [slots, head rows], the logits after these tokens
+     */
+    public float[] step(int[] tokens) {
+        require(tokens.length == slots, "tokens: got %d, want %d", tokens.length, slots);
+        int[] rows = new int[slots];
+        for (int s = 0; s < slots; s++) {
+            lengths[s] = Math.min(lengths[s], capacity - 1); // an ended slot stays where it is
+            rows[s] = s * capacity + lengths[s];
+        }
+        try (TorchScope scope = new TorchScope()) {
+            int seen = Arrays.stream(lengths).max().orElse(0) + 1;
+            Tensor positions = device.longs(lengths, slots);
+            Step step = new Step(
+                    device.longs(rows, slots),
+                    mask(seen),
+                    new Rope(turnsAt(rope.cos(), positions), turnsAt(rope.sin(), positions)));
+            Tensor x = torch.embedding(model.embedding(), device.longs(tokens, slots, 1));
+            for (int b = 0; b < config.blockCount(); b++) {
+                Cache cache = caches.get(b);
+                x = block(b, x, (q, k, v) -> stepAttention(step, cache, q, k, v));
+            }
+            for (int s = 0; s < slots; s++) {
+                lengths[s]++;
+            }
+            return TorchDevice.toFloats(head(x.view(slots, config.hiddenSize())));
+        }
+    }
+
+    /**
+     * Where the new tokens stand.
+     *
+     * @param rows [slots], of the cache as [slots * capacity, channels]
+     * @param mask [slots, 1, heads per kv head, seen]: 0 where attention may look, -infinity elsewhere
+     * @param rope of the new tokens: each [slots, 1, 1, headSize]
+     */
+    private record Step(Tensor rows, Tensor mask, Rope rope) {}
+
+    private Tensor turnsAt(Tensor table, Tensor positions) {
+        return table.index_select(0, positions).view(slots, 1, 1, config.headSize());
+    }
+
+    private Tensor mask(int seen) {
+        float[] mask = new float[slots * seen];
+        for (int s = 0; s < slots; s++) {
+            Arrays.fill(mask, s * seen + Math.min(lengths[s] + 1, seen), (s + 1) * seen, Float.NEGATIVE_INFINITY);
+        }
+        long sharing = config.headCount() / config.kvHeadCount();
+        return device.floats(mask, slots, 1, 1, seen).expand(slots, 1, sharing, seen);
+    }
+
+    /** What a block's queries gather from keys and values; keys and queries come unturned, [batch, tokens, channels]. */
+    @FunctionalInterface
+    private interface Attention {
+        Tensor mix(Tensor q, Tensor k, Tensor v);
+    }
+
+    private Tensor block(int index, Tensor x, Attention attention) {
+        TorchLanguageModel.Block block = model.blocks().get(index);
+        Tensor normed = TorchBlock.norm(x, block.block().attentionNorm(), config.normEpsilon());
+        Tensor mixed = attention.mix(
+                torch.linear(normed, block.weight(Linear.Q)),
+                torch.linear(normed, block.weight(Linear.K)),
+                torch.linear(normed, block.weight(Linear.V)));
+        Tensor attended = x.add(torch.linear(mixed, block.weight(Linear.O)));
+        Tensor y = TorchBlock.norm(attended, block.block().mlpNorm(), config.normEpsilon());
+        Tensor gate = torch.silu(torch.linear(y, block.weight(Linear.GATE)));
+        Tensor inner = gate.mul(torch.linear(y, block.weight(Linear.UP)));
+        return attended.add(torch.linear(inner, block.weight(Linear.DOWN)));
+    }
+
+    /** Attention of new prompts to the shared tokens and themselves; their keys and values go into their slots. */
+    private Tensor startAttention(Prompts prompts, Cache cache, Tensor q, Tensor k, Tensor v) {
+        long count = q.size(0);
+        long tokens = q.size(1);
+        long channels = k.size(2);
+        Tensor turned = prompts.rope.turn(heads(k)).transpose(1, 2).reshape(count, tokens, channels);
+        for (int p = 0; p < count; p++) {
+            cache.keys.select(0, prompts.into[p]).narrow(0, shared, tokens).copy_(turned.select(0, p));
+            cache.values.select(0, prompts.into[p]).narrow(0, shared, tokens).copy_(v.select(0, p));
+        }
+        Tensor keys = afterShared(cache.keys, turned);
+        Tensor values = afterShared(cache.values, v);
+        boolean grouped = config.headCount() != config.kvHeadCount();
+        Tensor mixed = torch.scaled_dot_product_attention(
+                prompts.rope.turn(heads(q)),
+                heads(keys),
+                heads(values),
+                new TensorOptional(prompts.mask),
+                0.0,
+                false,
+                new DoubleOptional(),
+                grouped);
+        return mixed.transpose(1, 2).reshape(count, tokens, q.size(2));
+    }
+
+    private Tensor afterShared(Tensor cache, Tensor own) {
+        if (shared == 0) {
+            return own;
+        }
+        Tensor before = cache.narrow(0, 0, 1).narrow(1, 0, shared).expand(own.size(0), shared, own.size(2));
+        return torch.cat(new TensorVector(before, own), 1);
+    }
+
+    private Tensor heads(Tensor x) {
+        return x.view(x.size(0), x.size(1), x.size(2) / config.headSize(), config.headSize())
+                .transpose(1, 2);
+    }
+
+    /** The query heads that share a key head are handed to the attention as queries of that head. */
+    private Tensor stepAttention(Step step, Cache cache, Tensor q, Tensor k, Tensor v) {
+        int kvHeads = config.kvHeadCount();
+        int headSize = config.headSize();
+        Tensor queries = step.rope.turn(q.view(slots, kvHeads, config.headCount() / kvHeads, headSize));
+        Tensor keys = append(cache.keys, step, step.rope.turn(k.view(slots, kvHeads, 1, headSize)));
+        Tensor values = append(cache.values, step, v);
+        Tensor mixed = torch.scaled_dot_product_attention(
+                queries, keys, values, new TensorOptional(step.mask), 0.0, false, new DoubleOptional(), false);
+        return mixed.reshape(slots, 1, q.size(2));
+    }
+
+    /** The cache after the new rows were stored, as [slots, kvHeads, seen, headSize]. */
+    private Tensor append(Tensor cache, Step step, Tensor added) {
+        long channels = cache.size(2);
+        cache.view((long) slots * capacity, channels).index_copy_(0, step.rows, added.reshape(slots, channels));
+        return heads(cache.narrow(1, 0, step.mask.size(3)));
+    }
+
+    private Tensor head(Tensor x) {
+        return torch.linear(TorchBlock.norm(x, model.finalNorm(), config.normEpsilon()), model.head());
+    }
+
+    @Override
+    public void close() {
+        for (Cache cache : caches) {
+            cache.keys.close();
+            cache.values.close();
+        }
+        rope.cos().close();
+        rope.sin().close();
+    }
+}

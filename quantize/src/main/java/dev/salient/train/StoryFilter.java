@@ -1,0 +1,71 @@
+package dev.salient.train;
+
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/**
+ * Keeps a written story only if it is one: of a story's length, ended, in plain letters, not repeating itself, and not
+ * told before.
+ */
+public final class StoryFilter {
+    private static final Pattern LETTERS = Pattern.compile("[A-Za-z0-9 .,!?'\":;\\-\\n]*");
+    private static final Pattern NOT_A_STORY =
+            Pattern.compile("\\b(ai|assistant|story about|write|once upon a time once|moral of)\\b");
+
+    private final int minWords;
+    private final int maxWords;
+    private final Set<String> told = new HashSet<>();
+
+    /** A filter that knows no story yet. */
+    public StoryFilter(int minWords, int maxWords) {
+        this.minWords = minWords;
+        this.maxWords = maxWords;
+    }
+
+    /** The story in plain punctuation: typographic quotes and dashes become those of a keyboard. */
+    public static String plain(String story) {
+        return story.replaceAll("[\u2018\u2019]", "'")
+                .replaceAll("[\u201c\u201d]", "\"")
+                .replaceAll("\\s*[\u2013\u2014]\\s*", " - ")
+                .replace("\u2026", "...")
+                .replaceAll(" *\\n\\s*", "\n")
+                .replaceAll(" {2,}", " ")
+                .strip();
+    }
+
+    /** Whether this story is kept; if so, it counts as told. */
+    public boolean keeps(String story) {
+        String[] words = story.toLowerCase(Locale.ROOT).split("\\s+", -1);
+        boolean good = words.length >= minWords
+                && words.length <= maxWords
+                && story.matches("(?s).*[.!?]\"?")
+                && LETTERS.matcher(story).matches()
+                && !NOT_A_STORY.matcher(story.toLowerCase(Locale.ROOT)).find()
+                && story.chars().filter(c -> c == '"').count() % 2 == 0
+                && !repeats(story, words);
+        return good && told.add(String.join(" ", words));
+    }
+
+    /** A sentence told twice, four words told three times, or few different words. */
+    private static boolean repeats(String story, String[] words) {
+        Set<String> sentences = new HashSet<>();
+        for (String sentence : story.split("(?<=[.!?])[\"\\s]+", -1)) {
+            if (sentence.length() > 25 && !sentences.add(sentence)) {
+                return true;
+            }
+        }
+        Map<String, Integer> counts = new HashMap<>();
+        for (int i = 0; i + 5 <= words.length; i++) {
+            String run = String.join(" ", java.util.Arrays.copyOfRange(words, i, i + 5));
+            if (counts.merge(run, 1, Integer::sum) >= 3) {
+                return true;
+            }
+        }
+        return Set.of(words.length == 0 ? "" : words[0]).isEmpty()
+                || new HashSet<>(java.util.List.of(words)).size() < 0.35 * words.length;
+    }
+}
