@@ -50,7 +50,6 @@ class ArchitectureTest {
                 .resideInAPackage(ROOT + "." + name + "..")
                 .should()
                 .dependOnClassesThat(resideInAPackage(ROOT + "..").and(resideOutsideOfPackages(allowed)))
-                .allowEmptyShould(name.equals("train"))
                 .check(CLASSES);
     }
 

@@ -7,9 +7,8 @@ import dev.salient.model.ModelConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
@@ -33,8 +32,8 @@ public final class BatchDecoder implements AutoCloseable {
     /**
      * Keys and values of one block.
      *
-     * @param keys [slots, capacity, kvHeads * headSize], turned
-     * @param values [slots, capacity, kvHeads * headSize]
+     * @param keys [slots, kvHeads, capacity, headSize], turned
+     * @param values [slots, kvHeads, capacity, headSize]
      */
     private record Cache(Tensor keys, Tensor values) {}
 
@@ -59,10 +58,10 @@ public final class BatchDecoder implements AutoCloseable {
         try (TorchScope scope = new TorchScope()) {
             Rope turns = Rope.of(config, capacity, device);
             rope = new Rope(scope.release(turns.cos()), scope.release(turns.sin()));
-            long channels = (long) config.kvHeadCount() * config.headSize();
+            long[] shape = {slots, config.kvHeadCount(), capacity, config.headSize()};
             for (int b = 0; b < config.blockCount(); b++) {
-                Tensor keys = scope.release(device.zeros(slots, capacity, channels));
-                caches.add(new Cache(keys, scope.release(device.zeros(slots, capacity, channels))));
+                Tensor keys = scope.release(device.zeros(shape));
+                caches.add(new Cache(keys, scope.release(device.zeros(shape))));
             }
         }
     }
@@ -89,8 +88,8 @@ public final class BatchDecoder implements AutoCloseable {
         try (TorchScope scope = new TorchScope()) {
             for (Cache cache : caches) {
                 for (Tensor all : List.of(cache.keys, cache.values)) {
-                    Tensor first = all.narrow(1, 0, shared);
-                    first.copy_(first.narrow(0, 0, 1).clone().expand(slots, shared, all.size(2)));
+                    Tensor part = all.narrow(2, 0, shared);
+                    part.copy_(part.narrow(0, 0, 1).clone().expand(slots, all.size(1), shared, all.size(3)));
                 }
             }
         }
@@ -133,7 +132,7 @@ public final class BatchDecoder implements AutoCloseable {
     /**
      * Where new prompts stand.
      *
-     * @param mask [tokens, shared + tokens]: 0 where attention may look, -infinity elsewhere
+     * @param mask [1, 1, tokens, shared + tokens]: 0 where attention may look, -infinity elsewhere
      */
     @SuppressWarnings("ArrayRecordComponent") // handed on, never compared
     private record Prompts(int[] into, Rope rope, Tensor mask) {}
@@ -144,7 +143,7 @@ public final class BatchDecoder implements AutoCloseable {
         for (int t = 0; t < tokens; t++) {
             Arrays.fill(mask, t * seen + shared + t + 1, (t + 1) * seen, Float.NEGATIVE_INFINITY);
         }
-        return device.floats(mask, tokens, seen);
+        return device.floats(mask, 1, 1, tokens, seen);
     }
 
     /**
@@ -155,16 +154,19 @@ public final class BatchDecoder implements AutoCloseable {
      */
     public float[] step(int[] tokens) {
         require(tokens.length == slots, "tokens: got %d, want %d", tokens.length, slots);
-        int[] rows = new int[slots];
+        int[] rows = new int[slots * config.kvHeadCount()];
         for (int s = 0; s < slots; s++) {
             lengths[s] = Math.min(lengths[s], capacity - 1); // an ended slot stays where it is
-            rows[s] = s * capacity + lengths[s];
+            for (int h = 0; h < config.kvHeadCount(); h++) {
+                int pair = s * config.kvHeadCount() + h;
+                rows[pair] = pair * capacity + lengths[s];
+            }
         }
         try (TorchScope scope = new TorchScope()) {
             int seen = Arrays.stream(lengths).max().orElse(0) + 1;
             Tensor positions = device.longs(lengths, slots);
             Step step = new Step(
-                    device.longs(rows, slots),
+                    device.longs(rows, rows.length),
                     mask(seen),
                     new Rope(turnsAt(rope.cos(), positions), turnsAt(rope.sin(), positions)));
             Tensor x = torch.embedding(model.embedding(), device.longs(tokens, slots, 1));
@@ -182,8 +184,8 @@ public final class BatchDecoder implements AutoCloseable {
     /**
      * Where the new tokens stand.
      *
-     * @param rows [slots], of the cache as [slots * capacity, channels]
-     * @param mask [slots, 1, heads per kv head, seen]: 0 where attention may look, -infinity elsewhere
+     * @param rows [slots * kvHeads], of the cache as [slots * kvHeads * capacity, headSize]
+     * @param mask [slots, 1, 1, seen]: 0 where attention may look, -infinity elsewhere
      * @param rope of the new tokens: each [slots, 1, 1, headSize]
      */
     private record Step(Tensor rows, Tensor mask, Rope rope) {}
@@ -197,8 +199,7 @@ public final class BatchDecoder implements AutoCloseable {
         for (int s = 0; s < slots; s++) {
             Arrays.fill(mask, s * seen + Math.min(lengths[s] + 1, seen), (s + 1) * seen, Float.NEGATIVE_INFINITY);
         }
-        long sharing = config.headCount() / config.kvHeadCount();
-        return device.floats(mask, slots, 1, 1, seen).expand(slots, 1, sharing, seen);
+        return device.floats(mask, slots, 1, 1, seen);
     }
 
     /** What a block's queries gather from keys and values; keys and queries come unturned, [batch, tokens, channels]. */
@@ -223,59 +224,82 @@ public final class BatchDecoder implements AutoCloseable {
 
     /** Attention of new prompts to the shared tokens and themselves; their keys and values go into their slots. */
     private Tensor startAttention(Prompts prompts, Cache cache, Tensor q, Tensor k, Tensor v) {
-        long count = q.size(0);
-        long tokens = q.size(1);
-        long channels = k.size(2);
-        Tensor turned = prompts.rope.turn(heads(k)).transpose(1, 2).reshape(count, tokens, channels);
-        for (int p = 0; p < count; p++) {
-            cache.keys.select(0, prompts.into[p]).narrow(0, shared, tokens).copy_(turned.select(0, p));
-            cache.values.select(0, prompts.into[p]).narrow(0, shared, tokens).copy_(v.select(0, p));
+        Tensor keys = prompts.rope.turn(heads(k));
+        Tensor values = heads(v);
+        for (int p = 0; p < prompts.into.length; p++) {
+            bySlot(cache.keys, prompts.into[p], keys.size(2)).copy_(keys.select(0, p));
+            bySlot(cache.values, prompts.into[p], keys.size(2)).copy_(values.select(0, p));
         }
-        Tensor keys = afterShared(cache.keys, turned);
-        Tensor values = afterShared(cache.values, v);
-        boolean grouped = config.headCount() != config.kvHeadCount();
-        Tensor mixed = torch.scaled_dot_product_attention(
+        Tensor mixed = mix(
                 prompts.rope.turn(heads(q)),
-                heads(keys),
-                heads(values),
-                new TensorOptional(prompts.mask),
-                0.0,
-                false,
-                new DoubleOptional(),
-                grouped);
-        return mixed.transpose(1, 2).reshape(count, tokens, q.size(2));
+                afterShared(cache.keys, keys),
+                afterShared(cache.values, values),
+                prompts.mask);
+        return mixed.transpose(1, 2).reshape(q.size(0), q.size(1), q.size(2));
+    }
+
+    /** The place in a slot for tokens after the shared ones, [kvHeads, tokens, headSize]. */
+    private Tensor bySlot(Tensor cache, int slot, long tokens) {
+        return cache.select(0, slot).narrow(1, shared, tokens);
     }
 
     private Tensor afterShared(Tensor cache, Tensor own) {
         if (shared == 0) {
             return own;
         }
-        Tensor before = cache.narrow(0, 0, 1).narrow(1, 0, shared).expand(own.size(0), shared, own.size(2));
-        return torch.cat(new TensorVector(before, own), 1);
+        Tensor before = cache.narrow(0, 0, 1).narrow(2, 0, shared);
+        return torch.cat(
+                new TensorVector(before.expand(own.size(0), own.size(1), shared, own.size(3)), own), 2);
+    }
+
+    private Tensor stepAttention(Step step, Cache cache, Tensor q, Tensor k, Tensor v) {
+        Tensor keys = append(cache.keys, step, step.rope.turn(heads(k)));
+        Tensor values = append(cache.values, step, v);
+        return mix(step.rope.turn(heads(q)), keys, values, step.mask).reshape(slots, 1, q.size(2));
+    }
+
+    /** The cache after the new rows were stored, as [slots, kvHeads, seen, headSize]. */
+    private Tensor append(Tensor cache, Step step, Tensor added) {
+        long rows = (long) slots * config.kvHeadCount();
+        cache.view(rows * capacity, config.headSize())
+                .index_copy_(0, step.rows, added.reshape(rows, config.headSize()));
+        return cache.narrow(2, 0, step.mask.size(3));
+    }
+
+    /**
+     * Attention as plain products: for a few queries to many keys that is what costs least.
+     *
+     * @param q [batch, heads, tokens, headSize]
+     * @param keys [batch, kvHeads, seen, headSize]
+     * @param values [batch, kvHeads, seen, headSize]
+     * @param mask [batch or 1, 1, tokens, seen]
+     * @return [batch, heads, tokens, headSize]
+     */
+    private Tensor mix(Tensor q, Tensor keys, Tensor values, Tensor mask) {
+        long batch = q.size(0);
+        long tokens = q.size(2);
+        long seen = keys.size(2);
+        long pairs = batch * config.kvHeadCount();
+        long sharing = config.headCount() / config.kvHeadCount();
+        Tensor queries = q.reshape(pairs, sharing * tokens, config.headSize());
+        Tensor scores = queries.bmm(byPair(keys).transpose(1, 2))
+                .mul_(new Scalar(1 / Math.sqrt(config.headSize())))
+                .view(batch, config.headCount(), tokens, seen)
+                .add_(mask);
+        return torch.softmax(scores, -1)
+                .view(pairs, sharing * tokens, seen)
+                .bmm(byPair(values))
+                .view(batch, config.headCount(), tokens, config.headSize());
+    }
+
+    /** [batch * kvHeads, seen, headSize], no copy where it is a part of the cache. */
+    private static Tensor byPair(Tensor x) {
+        return x.flatten(0, 1);
     }
 
     private Tensor heads(Tensor x) {
         return x.view(x.size(0), x.size(1), x.size(2) / config.headSize(), config.headSize())
                 .transpose(1, 2);
-    }
-
-    /** The query heads that share a key head are handed to the attention as queries of that head. */
-    private Tensor stepAttention(Step step, Cache cache, Tensor q, Tensor k, Tensor v) {
-        int kvHeads = config.kvHeadCount();
-        int headSize = config.headSize();
-        Tensor queries = step.rope.turn(q.view(slots, kvHeads, config.headCount() / kvHeads, headSize));
-        Tensor keys = append(cache.keys, step, step.rope.turn(k.view(slots, kvHeads, 1, headSize)));
-        Tensor values = append(cache.values, step, v);
-        Tensor mixed = torch.scaled_dot_product_attention(
-                queries, keys, values, new TensorOptional(step.mask), 0.0, false, new DoubleOptional(), false);
-        return mixed.reshape(slots, 1, q.size(2));
-    }
-
-    /** The cache after the new rows were stored, as [slots, kvHeads, seen, headSize]. */
-    private Tensor append(Tensor cache, Step step, Tensor added) {
-        long channels = cache.size(2);
-        cache.view((long) slots * capacity, channels).index_copy_(0, step.rows, added.reshape(slots, channels));
-        return heads(cache.narrow(1, 0, step.mask.size(3)));
     }
 
     private Tensor head(Tensor x) {

@@ -1,5 +1,6 @@
 package dev.salient.train;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
@@ -32,8 +33,9 @@ public record BpeVocabulary(List<String> controlTokens, List<Merge> merges) {
     public ObjectNode tokenizerJson() {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("version", "1.0").putNull("truncation").putNull("padding");
+        ArrayNode control = json.putArray("added_tokens");
         for (int id = 0; id < controlTokens.size(); id++) {
-            ObjectNode added = json.withArray("added_tokens").addObject();
+            ObjectNode added = control.addObject();
             added.put("id", id).put("content", controlTokens.get(id));
             added.put("single_word", false).put("lstrip", false).put("rstrip", false);
             added.put("normalized", false).put("special", true);
@@ -62,8 +64,9 @@ public record BpeVocabulary(List<String> controlTokens, List<Merge> merges) {
         for (int id = 0; id < tokens.size(); id++) {
             vocab.put(tokens.get(id), id);
         }
+        ArrayNode pairs = model.putArray("merges");
         for (Merge merge : merges) {
-            model.withArray("merges").add(tokens.get(merge.left()) + " " + tokens.get(merge.right()));
+            pairs.add(tokens.get(merge.left()) + " " + tokens.get(merge.right()));
         }
         return model;
     }

@@ -113,8 +113,8 @@ public record Recipe(
         } catch (JacksonException e) {
             Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
             String message = cause instanceof JacksonException json ? json.getOriginalMessage() : cause.getMessage();
-            throw new FormatException(
-                    "%s: %s", file.getFileName(), Objects.requireNonNullElse(message, "not a recipe"));
+            String first = Objects.requireNonNullElse(message, "not a recipe").split("[;\n]", 2)[0];
+            throw new FormatException("%s: %s", file.getFileName(), first);
         }
     }
 

@@ -43,7 +43,7 @@ class BpeTrainerTest {
 
     @Test
     void theMostFrequentPairIsMergedFirst() {
-        BpeVocabulary vocabulary = BpeTrainer.train(List.of("xyxy abab ab"), FIRST_MERGE + 2, CONTROL);
+        BpeVocabulary vocabulary = BpeTrainer.train(List.of("xyxy abab cab"), FIRST_MERGE + 2, CONTROL);
         assertThat(vocabulary.tokens().subList(FIRST_MERGE, FIRST_MERGE + 2)).containsExactly("ab", "xy");
     }
 

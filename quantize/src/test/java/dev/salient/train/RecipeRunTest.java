@@ -130,12 +130,11 @@ class RecipeRunTest {
         assertRefused(
                 RECIPE.replace("\"heldOut\": 0.1", "\"heldOut\": 1.5"),
                 "recipe.json: held-out share: got 1.5, want between 0 and 1");
-        assertRefused(
-                RECIPE.replace("\"steps\": 30, ", ""),
-                "recipe.json: Missing required creator property 'steps' (index 2)");
+        assertRefused(RECIPE.replace("\"steps\": 30, ", ""), "recipe.json: Missing creator property 'steps' (index 2)");
         assertRefused(
                 RECIPE.replace("own.txt", "../own.txt"),
                 "recipe.json: own text: got file ../own.txt, want a plain name");
+        assertRefused(RECIPE.replace("\"heldOut\"", "\"heldout\": 1, \"heldOut\""), "recipe.json: Unrecognized field \"heldout\"");
         assertRefused("[", "recipe.json: ");
     }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -36,14 +37,22 @@ class StoryPromptsTest {
     }
 
     @Test
-    void aRequestNamesWhatTheStoryNamesMostOften() {
-        for (int seed = 0; seed < 50; seed++) {
-            assertThat(StoryRequest.of("An owl met a cat. The owl said hello to the owl in the tree.", seed))
-                    .matches(".*\\ban owl\\b.*|.*\\bstory\\b[^a]*");
-            assertThat(StoryRequest.of("There was a girl named Mia. Mia and Mia.", seed))
-                    .doesNotContain("{");
+    void aRequestNamesWhatTheStoryNamesMostOftenOrNothing() {
+        List<String> open = prompts.list("chatopen");
+        int named = 0;
+        for (int seed = 0; seed < 200; seed++) {
+            String ofOwl = StoryRequest.of("An owl met a cat. The owl said hello to the owl in the tree.", seed);
+            String ofMia = StoryRequest.of("There was somebody called Mia. She sang.", seed);
+            assertThat(open.contains(ofOwl) || ofOwl.contains("about an owl"))
+                    .as(ofOwl)
+                    .isTrue();
+            assertThat(open.contains(ofMia) || ofMia.contains("about Mia"))
+                    .as(ofMia)
+                    .isTrue();
+            named += open.contains(ofOwl) ? 0 : 1;
+            assertThat(open).contains(StoryRequest.of("She sang all day.", seed));
         }
-        assertThat(StoryRequest.of("There was somebody called Mia.", 2)).contains("Mia");
+        assertThat(named).isBetween(150, 199);
     }
 
     @Test
