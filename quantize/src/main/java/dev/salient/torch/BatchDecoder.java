@@ -248,8 +248,7 @@ public final class BatchDecoder implements AutoCloseable {
             return own;
         }
         Tensor before = cache.narrow(0, 0, 1).narrow(2, 0, shared);
-        return torch.cat(
-                new TensorVector(before.expand(own.size(0), own.size(1), shared, own.size(3)), own), 2);
+        return torch.cat(new TensorVector(before.expand(own.size(0), own.size(1), shared, own.size(3)), own), 2);
     }
 
     private Tensor stepAttention(Step step, Cache cache, Tensor q, Tensor k, Tensor v) {

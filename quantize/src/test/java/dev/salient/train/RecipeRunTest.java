@@ -134,7 +134,9 @@ class RecipeRunTest {
         assertRefused(
                 RECIPE.replace("own.txt", "../own.txt"),
                 "recipe.json: own text: got file ../own.txt, want a plain name");
-        assertRefused(RECIPE.replace("\"heldOut\"", "\"heldout\": 1, \"heldOut\""), "recipe.json: Unrecognized field \"heldout\"");
+        assertRefused(
+                RECIPE.replace("\"heldOut\"", "\"heldout\": 1, \"heldOut\""),
+                "recipe.json: Unrecognized field \"heldout\"");
         assertRefused("[", "recipe.json: ");
     }
 

@@ -108,13 +108,16 @@ final class TrainCommand implements Command {
     private static ObjectNode json(RecipeRun.Summary summary) {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("stories", summary.stories()).put("tokens", summary.tokens());
-        json.put("steps", summary.last().step()).put("trainingLoss", summary.last().training());
+        json.put("steps", summary.last().step())
+                .put("trainingLoss", summary.last().training());
         json.put("heldOutLoss", summary.heldOutLoss());
         json.put("writtenHeldOutLoss", summary.writtenHeldOutLoss());
         ObjectNode copies = json.putObject("copies");
-        copies.put("texts", summary.copies().texts()).put("longRun", summary.copies().longRun());
+        copies.put("texts", summary.copies().texts())
+                .put("longRun", summary.copies().longRun());
         copies.put("textsWithLongRuns", summary.copies().textsWithLongRuns());
-        copies.put("longestRun", summary.copies().longestRun()).put("run", summary.copies().run());
+        copies.put("longestRun", summary.copies().longestRun())
+                .put("run", summary.copies().run());
         return json;
     }
 }

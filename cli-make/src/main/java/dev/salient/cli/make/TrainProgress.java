@@ -34,8 +34,7 @@ final class TrainProgress implements RecipeRun.Listener, AutoCloseable {
 
     @Override
     public void onCheck(LossCurve.Point point) {
-        console.note(
-                "step %,d: loss %.3f, held-out %.3f", point.step(), point.training(), point.heldOut());
+        console.note("step %,d: loss %.3f, held-out %.3f", point.step(), point.training(), point.heldOut());
     }
 
     private void advance(String note) {
