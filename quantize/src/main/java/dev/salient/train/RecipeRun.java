@@ -47,7 +47,7 @@ public final class RecipeRun {
      * @param stories that the model learned from
      * @param tokens of these stories, told once
      * @param heldOutLoss nats per token over all held-out stories of the recipe's texts
-     * @param writtenHeldOutLoss the same for the stories that language models wrote; 0 where there are none
+     * @param writtenHeldOutLoss the same for the stories that language models wrote; 0 where they fill no window
      * @param copies what the model's own texts hold of the stories that it learned from
      */
     public record Summary(
@@ -146,15 +146,26 @@ public final class RecipeRun {
                     text.tokenCount(),
                     trainer.curve().last(),
                     trainer.loss(heldOut),
-                    written.isEmpty() ? 0 : trainer.loss(heldOut(written, tokenizer)),
+                    writtenLoss(trainer, written, tokenizer),
                     writeOwnTexts(texts, written, listener));
         }
     }
 
     private List<int[]> heldOut(List<Stories> texts, Tokenizer tokenizer) {
+        return heldOutText(texts, tokenizer).windows(0, recipe.training().window() + 1);
+    }
+
+    private TrainingText heldOutText(List<Stories> texts, Tokenizer tokenizer) {
         TrainingText text = new TrainingText(tokenizer, 0, recipe.training().seed());
         texts.forEach(t -> text.with(t.heldOut(), 0));
-        return text.windows(0, recipe.training().window() + 1);
+        return text;
+    }
+
+    /** A few stories may be less than a window. */
+    private double writtenLoss(Pretrainer trainer, List<Stories> written, Tokenizer tokenizer) {
+        boolean enough =
+                heldOutText(written, tokenizer).tokenCount() > recipe.training().window();
+        return enough ? trainer.loss(heldOut(written, tokenizer)) : 0;
     }
 
     private CopyCheck.Result writeOwnTexts(List<Stories> texts, List<Stories> written, Listener listener)

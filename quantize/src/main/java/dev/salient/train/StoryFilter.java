@@ -1,7 +1,9 @@
 package dev.salient.train;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -15,6 +17,9 @@ public final class StoryFilter {
     private static final Pattern LETTERS = Pattern.compile("[A-Za-z0-9 .,!?'\":;\\-\\n]*");
     private static final Pattern NOT_A_STORY =
             Pattern.compile("\\b(ai|assistant|story about|write|once upon a time once|moral of)\\b");
+
+    /** Share of a story's words that are different, at least. */
+    private static final double LEAST_DIFFERENT = 0.35;
 
     private final int minWords;
     private final int maxWords;
@@ -50,7 +55,7 @@ public final class StoryFilter {
         return good && told.add(String.join(" ", words));
     }
 
-    /** A sentence told twice, four words told three times, or few different words. */
+    /** A sentence told twice, five words told three times, or few different words. */
     private static boolean repeats(String story, String[] words) {
         Set<String> sentences = new HashSet<>();
         for (String sentence : story.split("(?<=[.!?])[\"\\s]+", -1)) {
@@ -60,12 +65,11 @@ public final class StoryFilter {
         }
         Map<String, Integer> counts = new HashMap<>();
         for (int i = 0; i + 5 <= words.length; i++) {
-            String run = String.join(" ", java.util.Arrays.copyOfRange(words, i, i + 5));
+            String run = String.join(" ", Arrays.copyOfRange(words, i, i + 5));
             if (counts.merge(run, 1, Integer::sum) >= 3) {
                 return true;
             }
         }
-        return Set.of(words.length == 0 ? "" : words[0]).isEmpty()
-                || new HashSet<>(java.util.List.of(words)).size() < 0.35 * words.length;
+        return new HashSet<>(List.of(words)).size() < LEAST_DIFFERENT * words.length;
     }
 }

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -99,7 +100,7 @@ final class WrittenStories {
     private static Map<Integer, String> read(Path part) throws IOException {
         Map<Integer, String> ended = new TreeMap<>();
         if (Files.exists(part)) {
-            for (String entry : Files.readString(part).split(Stories.END + "\n", -1)) {
+            for (String entry : Files.readString(part).split(Pattern.quote(Stories.END + "\n"), -1)) {
                 int line = entry.indexOf('\n');
                 if (entry.startsWith("#") && line > 0) {
                     ended.put(
