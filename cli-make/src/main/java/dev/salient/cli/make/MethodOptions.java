@@ -116,8 +116,11 @@ final class MethodOptions {
     @Option(names = "--decay", paramLabel = "X", description = "AdamW's weight decay. Default: ${DEFAULT-VALUE}.")
     private double decay = 0.1;
 
-    @Option(names = "--cosine", description = "Learning rates follow a cosine to zero in each stage.")
-    private boolean cosine;
+    @Option(
+            names = "--cosine",
+            negatable = true,
+            description = "Learning rates follow a cosine to zero in each stage. Default: by preset.")
+    private @Nullable Boolean cosine;
 
     Preset preset() {
         return Preset.of(preset);
@@ -209,7 +212,7 @@ final class MethodOptions {
     private List<Stage> stages(Preset base) {
         double adapters = adapterRate == null ? base.adapterRate() : adapterRate;
         double clipping = clippingRate == null ? base.clippingRate() : clippingRate;
-        boolean follows = cosine || base.cosine();
+        boolean follows = cosine == null ? base.cosine() : cosine;
         if (stages == null) {
             Objective objective = method.equals("apiq") || (base.lambda() == 0 && lambda == null)
                     ? Objective.OUTPUT
