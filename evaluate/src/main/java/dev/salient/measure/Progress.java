@@ -4,14 +4,14 @@ package dev.salient.measure;
 @FunctionalInterface
 public interface Progress {
     /** Somebody who doesn't listen. */
-    Progress NONE = (done, windows, value) -> {};
+    Progress NONE = (done, windows, perplexity) -> {};
 
     /**
      * Another window is done.
      *
      * @param done windows so far, from 1
      * @param windows in all
-     * @param value perplexity, or divergence in nats, over the windows so far
+     * @param perplexity of the first model, over the windows so far
      */
-    void windowDone(int done, int windows, double value);
+    void windowDone(int done, int windows, double perplexity);
 }
