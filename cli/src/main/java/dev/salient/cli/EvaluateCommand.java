@@ -86,7 +86,7 @@ final class EvaluateCommand implements Command {
             EvaluationText read = EvaluationText.read(text, open);
             List<WindowFiles> files = open.all().stream()
                     .map(model -> new WindowFiles(cache.resolve("evaluation")
-                            .resolve(open.key(model, read.windows().hash() + " threads " + threadCount))))
+                            .resolve(open.key(model, read.windows().hash()))))
                     .toList();
             List<Scores> scores = scores(console, open, read, files);
             List<Comparison> comparisons = Comparison.ofAll(open.names(), scores);
