@@ -82,22 +82,29 @@ final class EvaluateCommand implements Command {
         int threadCount = threads.threads();
         text.check();
         requireDifferentNames();
+        if (save != null) {
+            Files.createDirectories(save); // before the long work, if it can't be
+        }
         try (OpenModels open = OpenModels.open(paths, against, threadCount)) {
             EvaluationText read = EvaluationText.read(text, open);
             List<WindowFiles> files = open.all().stream()
                     .map(model -> new WindowFiles(cache.resolve("evaluation")
                             .resolve(open.key(model, read.windows().hash()))))
                     .toList();
+            EvaluationWarnings checks = new EvaluationWarnings(open, read, calibration);
+            List<List<String>> warnings = new ArrayList<>();
+            for (OpenModels.OpenModel model : open.all()) {
+                warnings.add(new ArrayList<>(checks.of(model)));
+            }
+            checks.notes().forEach(note -> console.note("%s", note));
             List<Scores> scores = scores(console, open, read, files);
             List<Comparison> comparisons = Comparison.ofAll(open.names(), scores);
-            EvaluationWarnings warnings = new EvaluationWarnings(open, read, calibration);
             List<Evaluation> evaluations = new ArrayList<>();
             for (int m = 0; m < scores.size(); m++) {
-                List<String> lines = new ArrayList<>(warnings.of(open.all().get(m)));
-                lines.addAll(Comparison.warnings(comparisons, open.names().get(m)));
-                evaluations.add(evaluation(open, read, m, scores.get(m), lines));
+                warnings.get(m)
+                        .addAll(Comparison.warnings(comparisons, open.names().get(m)));
+                evaluations.add(evaluation(open, read, m, scores.get(m), warnings.get(m)));
             }
-            warnings.notes().forEach(note -> console.note("%s", note));
             EvaluationTable.print(console, evaluations, scores, comparisons);
             save(console, evaluations);
             console.result(json(evaluations, comparisons));
@@ -151,7 +158,6 @@ final class EvaluateCommand implements Command {
         for (int m = 0; m < paths.size(); m++) {
             Path file = null;
             if (save != null) {
-                Files.createDirectories(save);
                 file = save.resolve(evaluations.get(m).subject().name() + ".evaluation.json");
             } else if (OpenModels.isRun(paths.get(m))) {
                 file = paths.get(m).resolve("evaluation.json");

@@ -11,6 +11,8 @@ import java.util.stream.Collectors;
 
 /** Evaluations as people read them. */
 final class EvaluationTable {
+    private static final String ORIGINAL = "original: ";
+
     private EvaluationTable() {}
 
     static void print(
@@ -27,16 +29,20 @@ final class EvaluationTable {
                 Words.count(text.tokens()),
                 text.scoring().label());
         console.line("");
-        line(console, "model", "bits", "perplexity", "KL, nats a token", "top-1, %", "top-5, %");
         String original = first.subject().original();
+        int width = evaluations.stream()
+                .mapToInt(evaluation -> evaluation.subject().name().length())
+                .max()
+                .orElseThrow();
+        Row rows = new Row(console, Math.max(width, original == null ? 5 : ORIGINAL.length() + original.length()));
+        rows.print("model", "bits", "perplexity", "KL, nats a token", "top-1, %", "top-5, %");
         if (original != null) {
             Interval perplexity = scores.getFirst().originalPerplexity().interval();
-            line(console, "original: " + original, "", withInterval(perplexity, 3), "", "", "");
+            rows.print(ORIGINAL + original, "", withInterval(perplexity, 3), "", "", "");
         }
         for (Evaluation evaluation : evaluations) {
             Divergence divergence = evaluation.divergence();
-            line(
-                    console,
+            rows.print(
                     evaluation.subject().name(),
                     String.format(Locale.ROOT, "%.3f", evaluation.subject().bitsPerWeight()),
                     withInterval(evaluation.perplexity().interval(), 3),
@@ -51,10 +57,16 @@ final class EvaluationTable {
         }
     }
 
-    private static void line(Console console, String... cells) {
-        console.line(
-                "%s",
-                "%-24s %6s  %-26s %-26s %-22s %-22s".formatted((Object[]) cells).stripTrailing());
+    /**
+     * The rows of the table.
+     *
+     * @param width of the models' names
+     */
+    private record Row(Console console, int width) {
+        void print(String... cells) {
+            String format = "%-" + width + "s  %6s  %-26s %-24s %-22s %-22s";
+            console.line("%s", format.formatted((Object[]) cells).stripTrailing());
+        }
     }
 
     private static void details(Console console, Evaluation evaluation) {

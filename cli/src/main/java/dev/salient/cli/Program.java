@@ -67,7 +67,8 @@ final class Program {
                         new PerplexityCommand(),
                         new GenerateCommand(),
                         new ChatCommand(),
-                        new InspectCommand())
+                        new InspectCommand(),
+                        new BenchCommand())
                 .forEach(program::addSubcommand);
         boolean withMakeHalf = false;
         for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {

@@ -1,21 +1,29 @@
 package dev.salient.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.Checkpoints;
+import dev.salient.measure.Models;
+import dev.salient.measure.Scores;
+import dev.salient.measure.WindowFiles;
+import dev.salient.measure.Work;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
 
 /** The command evaluate, end to end on models that this test writes. */
 class EvaluateCommandTest {
@@ -188,6 +196,40 @@ class EvaluateCommandTest {
     }
 
     @Test
+    void stoppedCommandGoesOnWithTheSameResult() throws IOException {
+        Object[] command = {other, "--against", original, "--window", 64, "--windows", 10, "--json"};
+        ObjectNode whole =
+                (ObjectNode) json(evaluate(command)).path("evaluations").path(0);
+        TextOptions options = new TextOptions();
+        new CommandLine(options).parseArgs("--text", text.toString(), "--window", "64", "--windows", "10");
+        Path kept;
+        try (OpenModels models = OpenModels.open(List.of(other), original, 1)) {
+            EvaluationText read = EvaluationText.read(options, models);
+            kept = folder.resolve("cache/evaluation")
+                    .resolve(models.key(models.all().getFirst(), read.windows().hash()));
+            Models measured = new Models(
+                    models.first().model(),
+                    List.of(new Models.Measured(models.all().getFirst().model(), new WindowFiles(kept))));
+            Work stopping = new Work(1, (done, all, value) -> {
+                if (done == 4) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+            assertThatThrownBy(() -> Scores.of(measured, read.windows(), stopping))
+                    .isInstanceOf(CancellationException.class);
+            assertThat(Thread.interrupted()).isTrue();
+        }
+        try (Stream<Path> files = Files.list(kept)) {
+            assertThat(files).hasSize(4);
+        }
+        ObjectNode resumed =
+                (ObjectNode) json(evaluate(command)).path("evaluations").path(0);
+        assertThat(resumed.without("seconds").toString())
+                .isEqualTo(whole.without("seconds").toString());
+        assertThat(kept).doesNotExist();
+    }
+
+    @Test
     void tableShowsEveryNumberWithItsInterval() throws IOException {
         Path saved = folder.resolve("saved");
         Run shown = evaluate(
@@ -287,6 +329,7 @@ class EvaluateCommandTest {
                 32,
                 "--scoring",
                 "llama.cpp");
+        assertBad(text + ": exists already", other, "--save", text);
         Path sameName = TinyModel.write(folder.resolve("elsewhere/other"), 1);
         assertBad(sameName + ": got a second model of the name other, want names that differ", other, sameName);
         Path tokens = TinyModel.write(folder.resolve("tokens"), 1);

@@ -4,14 +4,14 @@ package dev.salient.measure;
 @FunctionalInterface
 public interface Progress {
     /** Somebody who doesn't listen. */
-    Progress NONE = (done, windows, perplexity) -> {};
+    Progress NONE = (done, windows, value) -> {};
 
     /**
-     * Another window is done.
+     * Another window, or run, is done.
      *
      * @param done windows so far, from 1
      * @param windows in all
-     * @param perplexity of the first model, over the windows so far
+     * @param value perplexity of the first model over the windows so far, or tokens a second
      */
-    void windowDone(int done, int windows, double perplexity);
+    void windowDone(int done, int windows, double value);
 }

@@ -3,7 +3,6 @@ package dev.salient.measure;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CancellationException;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -32,10 +31,7 @@ public record Scores(List<WindowScores> windows) {
         long tokens = 0;
         try (Reader reader = new Reader(models, windows, work.threads())) {
             for (int w = 0; w < windows.count(); w++) {
-                if (Thread.currentThread().isInterrupted()) {
-                    throw new CancellationException(
-                            "measurement: interrupted after %d of %d windows".formatted(w, windows.count()));
-                }
+                Windows.stopIfInterrupted("measurement", w, windows.count());
                 List<WindowScores> window = reader.read(w);
                 for (int m = 0; m < window.size(); m++) {
                     all.get(m).add(window.get(m));

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.CancellationException;
 
 /** Windows of a text as models read them, and which of their tokens count. */
 public final class Windows {
@@ -94,6 +95,12 @@ public final class Windows {
     /** Places that a cache needs for the longest. */
     int capacity() {
         return windows.stream().mapToInt(window -> window.seen().length).max().orElseThrow();
+    }
+
+    static void stopIfInterrupted(String what, int done, int windows) {
+        if (Thread.currentThread().isInterrupted()) {
+            throw new CancellationException("%s: interrupted after %d of %d windows".formatted(what, done, windows));
+        }
     }
 
     /** SHA-256 of all that a model is fed and of what counts, 64 hexadecimal digits. */

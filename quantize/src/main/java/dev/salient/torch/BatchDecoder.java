@@ -9,7 +9,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -27,7 +26,6 @@ public final class BatchDecoder implements AutoCloseable {
     private final int capacity;
     private final int[] lengths;
     private final List<Cache> caches = new ArrayList<>();
-    private int shared;
 
     /**
      * Keys and values of one block.
@@ -77,25 +75,6 @@ public final class BatchDecoder implements AutoCloseable {
     }
 
     /**
-     * Lets every sequence begin with these tokens, which are computed once; what the slots held is forgotten.
-     *
-     * @param prefix token ids; prompts then continue it
-     */
-    public void share(int[] prefix) {
-        shared = 0;
-        start(List.of(prefix), new int[1]);
-        shared = prefix.length;
-        try (TorchScope scope = new TorchScope()) {
-            for (Cache cache : caches) {
-                for (Tensor all : List.of(cache.keys, cache.values)) {
-                    Tensor part = all.narrow(2, 0, shared);
-                    part.copy_(part.narrow(0, 0, 1).clone().expand(slots, all.size(1), shared, all.size(3)));
-                }
-            }
-        }
-    }
-
-    /**
      * Starts new sequences.
      *
      * @param prompts token ids, at least one each
@@ -105,7 +84,7 @@ public final class BatchDecoder implements AutoCloseable {
     public float[] start(List<int[]> prompts, int[] into) {
         require(prompts.size() == into.length, "slots: got %d, want %d", into.length, prompts.size());
         int longest = prompts.stream().mapToInt(p -> p.length).max().orElse(0);
-        require(shared + longest <= capacity, "prompt: got %d tokens, want at most %d", longest, capacity - shared);
+        require(longest <= capacity, "prompt: got %d tokens, want at most %d", longest, capacity);
         int[] padded = new int[prompts.size() * longest];
         int[] last = new int[prompts.size()];
         for (int p = 0; p < prompts.size(); p++) {
@@ -113,12 +92,11 @@ public final class BatchDecoder implements AutoCloseable {
             require(prompt.length > 0, "prompt %d: got no tokens, want at least one", p);
             System.arraycopy(prompt, 0, padded, p * longest, prompt.length);
             last[p] = p * longest + prompt.length - 1;
-            lengths[into[p]] = shared + prompt.length;
+            lengths[into[p]] = prompt.length;
         }
         try (TorchScope scope = new TorchScope()) {
             Tensor x = torch.embedding(model.embedding(), device.longs(padded, prompts.size(), longest));
-            Rope turns =
-                    new Rope(rope.cos().narrow(0, shared, longest), rope.sin().narrow(0, shared, longest));
+            Rope turns = new Rope(rope.cos().narrow(0, 0, longest), rope.sin().narrow(0, 0, longest));
             Prompts started = new Prompts(into, turns, causalMask(longest));
             for (int b = 0; b < config.blockCount(); b++) {
                 Cache cache = caches.get(b);
@@ -132,18 +110,17 @@ public final class BatchDecoder implements AutoCloseable {
     /**
      * Where new prompts stand.
      *
-     * @param mask [1, 1, tokens, shared + tokens]: 0 where attention may look, -infinity elsewhere
+     * @param mask [1, 1, tokens, tokens]: 0 where attention may look, -infinity elsewhere
      */
     @SuppressWarnings("ArrayRecordComponent") // handed on, never compared
     private record Prompts(int[] into, Rope rope, Tensor mask) {}
 
     private Tensor causalMask(int tokens) {
-        int seen = shared + tokens;
-        float[] mask = new float[tokens * seen];
+        float[] mask = new float[tokens * tokens];
         for (int t = 0; t < tokens; t++) {
-            Arrays.fill(mask, t * seen + shared + t + 1, (t + 1) * seen, Float.NEGATIVE_INFINITY);
+            Arrays.fill(mask, t * tokens + t + 1, (t + 1) * tokens, Float.NEGATIVE_INFINITY);
         }
-        return device.floats(mask, 1, 1, tokens, seen);
+        return device.floats(mask, 1, 1, tokens, tokens);
     }
 
     /**
@@ -222,7 +199,7 @@ public final class BatchDecoder implements AutoCloseable {
         return attended.add(torch.linear(inner, block.weight(Linear.DOWN)));
     }
 
-    /** Attention of new prompts to the shared tokens and themselves; their keys and values go into their slots. */
+    /** Attention of new prompts to themselves; their keys and values go into their slots. */
     private Tensor startAttention(Prompts prompts, Cache cache, Tensor q, Tensor k, Tensor v) {
         Tensor keys = prompts.rope.turn(heads(k));
         Tensor values = heads(v);
@@ -230,25 +207,13 @@ public final class BatchDecoder implements AutoCloseable {
             bySlot(cache.keys, prompts.into[p], keys.size(2)).copy_(keys.select(0, p));
             bySlot(cache.values, prompts.into[p], keys.size(2)).copy_(values.select(0, p));
         }
-        Tensor mixed = mix(
-                prompts.rope.turn(heads(q)),
-                afterShared(cache.keys, keys),
-                afterShared(cache.values, values),
-                prompts.mask);
+        Tensor mixed = mix(prompts.rope.turn(heads(q)), keys, values, prompts.mask);
         return mixed.transpose(1, 2).reshape(q.size(0), q.size(1), q.size(2));
     }
 
-    /** The place in a slot for tokens after the shared ones, [kvHeads, tokens, headSize]. */
+    /** The place in a slot for its first tokens, [kvHeads, tokens, headSize]. */
     private Tensor bySlot(Tensor cache, int slot, long tokens) {
-        return cache.select(0, slot).narrow(1, shared, tokens);
-    }
-
-    private Tensor afterShared(Tensor cache, Tensor own) {
-        if (shared == 0) {
-            return own;
-        }
-        Tensor before = cache.narrow(0, 0, 1).narrow(2, 0, shared);
-        return torch.cat(new TensorVector(before.expand(own.size(0), own.size(1), shared, own.size(3)), own), 2);
+        return cache.select(0, slot).narrow(1, 0, tokens);
     }
 
     private Tensor stepAttention(Step step, Cache cache, Tensor q, Tensor k, Tensor v) {

@@ -16,16 +16,4 @@ public final class ChatForm {
     public static String question(String request) {
         return START + "user\n" + request + ANSWER_END + "\n" + START + "assistant\n";
     }
-
-    /** Requests with their answers, in front of a further {@link #question}. */
-    public static String examples() {
-        StringBuilder chat = new StringBuilder();
-        for (StoryExamples.Example example : StoryExamples.standard()) {
-            chat.append(question(example.request()))
-                    .append(example.story())
-                    .append(ANSWER_END)
-                    .append('\n');
-        }
-        return chat.toString();
-    }
 }

@@ -90,7 +90,7 @@ public final class RecipeRun {
         ModelFolder.writeTokenizer(model, vocabulary, recipe.model().context());
         List<Stories> written = new ArrayList<>();
         for (int i = 0; i < recipe.written().size(); i++) {
-            written.add(split(written(i, learned, listener)));
+            written.add(split(written(i, listener)));
         }
         return train(texts, written, listener);
     }
@@ -103,12 +103,12 @@ public final class RecipeRun {
         return work.resolve("written-" + index + ".txt");
     }
 
-    private List<String> written(int index, List<String> learned, Listener listener) throws IOException {
+    private List<String> written(int index, Listener listener) throws IOException {
         Path file = writtenFile(index);
         if (!Files.exists(file)) {
             Recipe.Written how = recipe.written().get(index);
             listener.onStage("stories by " + Path.of(how.model()).getFileName(), how.prompts());
-            WrittenStories.write(how, data, learned, new WrittenStories.Output(file, device, listener));
+            WrittenStories.write(how, data, new WrittenStories.Output(file, device, listener));
         }
         return Stories.read(file);
     }

@@ -4,6 +4,8 @@ import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.model.ModelWeights;
+import dev.salient.tokenizer.ChatMessage;
+import dev.salient.tokenizer.ChatTemplate;
 import dev.salient.tokenizer.Tokenizer;
 import dev.salient.torch.BatchDecoder;
 import dev.salient.torch.TorchDevice;
@@ -22,48 +24,41 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lets a model write stories into a file, each from its first words.
  *
- * <p>A chat model is shown two examples and asked for a story; any other model just begins. It may use only the tokens
- * that occur at least twice in the stories at hand: simple words, and a smaller head to compute.
+ * <p>A chat model is asked for a story in its own chat template; any other model just begins.
  */
 final class WrittenStories {
-    private static final int LEAST_USES = 2;
     private static final int MIN_WORDS = 40;
     private static final int MAX_WORDS = 300;
-    /** Tokens of a request and an opening, at most. */
-    private static final int PROMPT_ROOM = 90;
+    /** Tokens of a request in its template, with an opening, at most. */
+    private static final int PROMPT_ROOM = 120;
 
     private final ModelWeights weights;
     private final Tokenizer tokenizer;
     private final Recipe.Written how;
-    private final TorchDevice device;
-    private final boolean chats;
+    private final @Nullable ChatTemplate template;
 
-    private WrittenStories(ModelWeights weights, Tokenizer tokenizer, Recipe.Written how, TorchDevice device) {
+    private WrittenStories(ModelWeights weights, Tokenizer tokenizer, @Nullable String template, Recipe.Written how) {
         this.weights = weights;
         this.tokenizer = tokenizer;
         this.how = how;
-        this.device = device;
-        this.chats = tokenizer.findId(ChatForm.ANSWER_END).isPresent();
+        this.template = template == null ? null : new ChatTemplate(template, tokenizer);
     }
 
-    /**
-     * Lets the recipe's model write.
-     *
-     * @param words texts whose tokens may be used
-     */
-    static void write(Recipe.Written how, Path data, List<String> words, Output output) throws IOException {
+    /** Lets the recipe's model write. */
+    static void write(Recipe.Written how, Path data, Output output) throws IOException {
         Path model = data.resolve(how.model());
         if (Llama2cModel.isIn(model)) {
             Llama2cModel small = Llama2cModel.read(model);
-            new WrittenStories(small.weights(), small.tokenizer(), how, output.device).write(words, output);
+            new WrittenStories(small.weights(), small.tokenizer(), null, how).write(output);
             return;
         }
         try (Checkpoint writer = Checkpoints.open(model)) {
-            new WrittenStories(writer.weights(), writer.expectTokenizer(), how, output.device).write(words, output);
+            new WrittenStories(writer.weights(), writer.expectTokenizer(), writer.chatTemplate(), how).write(output);
         }
     }
 
@@ -73,7 +68,7 @@ final class WrittenStories {
     /**
      * Writes the stories, in the order of their prompts; a run that was stopped goes on where it was.
      */
-    private void write(List<String> words, Output output) throws IOException {
+    private void write(Output output) throws IOException {
         Path file = output.file;
         Path part = file.resolveSibling(file.getFileName() + ".part");
         Map<Integer, String> ended = read(part);
@@ -81,7 +76,7 @@ final class WrittenStories {
                 .filter(number -> !ended.containsKey(number))
                 .boxed()
                 .toList();
-        write(left, words, (number, text) -> {
+        write(left, output.device, (number, text) -> {
             ended.put(number, StoryFilter.plain(text));
             append(part, number, ended.get(number));
             output.listener.onStory(ended.size(), how.prompts());
@@ -121,18 +116,13 @@ final class WrittenStories {
         }
     }
 
-    private void write(List<Integer> numbers, List<String> words, StoryWriter.Sink sink) {
-        Set<Integer> ends = ends();
-        List<Integer> allowed = allowed(words, ends);
-        TorchLanguageModel model = TorchLanguageModel.load(weights, device).withHeadOf(allowed, device);
-        int[] examples = chats ? tokenizer.encodeWithControlTokens(ChatForm.examples()) : new int[0];
-        int capacity = Math.min(weights.config().contextLength(), examples.length + PROMPT_ROOM + how.maxTokens());
+    private void write(List<Integer> numbers, TorchDevice device, StoryWriter.Sink sink) {
+        TorchLanguageModel model = TorchLanguageModel.load(weights, device);
+        int capacity = Math.min(weights.config().contextLength(), PROMPT_ROOM + how.maxTokens());
+        List<Integer> all = IntStream.range(0, tokenizer.vocabSize()).boxed().toList();
         try (BatchDecoder decoder = new BatchDecoder(model, how.atOnce(), capacity, device)) {
-            if (chats) {
-                decoder.share(examples);
-            }
             StoryWriter.Settings settings = new StoryWriter.Settings(
-                    how.atOnce(), how.maxTokens(), how.temperature(), how.minProbability(), how.seed(), allowed, ends);
+                    how.atOnce(), how.maxTokens(), how.temperature(), how.minProbability(), how.seed(), all, ends());
             new StoryWriter(decoder, tokenizer, settings, this::task).write(numbers, sink);
         }
     }
@@ -145,23 +135,10 @@ final class WrittenStories {
                 .collect(Collectors.toSet());
     }
 
-    private List<Integer> allowed(List<String> words, Set<Integer> ends) {
-        int[] uses = new int[tokenizer.vocabSize()];
-        for (String text : words) {
-            for (int id : tokenizer.encode(text)) {
-                uses[id]++;
-            }
-        }
-        return IntStream.range(0, uses.length)
-                .filter(id -> uses[id] >= LEAST_USES || ends.contains(id))
-                .boxed()
-                .toList();
-    }
-
     private StoryWriter.Task task(int number) {
         StoryPrompts.Prompt prompt = StoryPrompts.standard().prompt(how.seed(), number);
-        IntStream before = chats
-                ? IntStream.of(tokenizer.encodeWithControlTokens(ChatForm.question(prompt.request())))
+        IntStream before = template != null
+                ? IntStream.of(template.encodePrompt(List.of(new ChatMessage("user", prompt.request()))))
                 : tokenizer.leadingToken().stream();
         List<Integer> ids = new ArrayList<>(before.boxed().toList());
         int[] opening = tokenizer.encode(prompt.opening());

@@ -52,21 +52,6 @@ class BatchDecoderTest {
     }
 
     @Test
-    void sharedTokensStandBeforeEveryPrompt() {
-        int[] shared = ids(6);
-        List<int[]> prompts = List.of(ids(3), ids(5));
-        try (BatchDecoder decoder = new BatchDecoder(model, 2, 32, CPU)) {
-            decoder.share(shared);
-            float[] logits = decoder.start(prompts, new int[] {1, 0});
-            List<int[]> bySlot = new ArrayList<>(List.of(join(shared, prompts.get(1)), join(shared, prompts.get(0))));
-            assertRow(logits, 0, bySlot.get(1));
-            assertRow(logits, 1, bySlot.get(0));
-            stepAndCheck(decoder, bySlot);
-            assertThat(decoder.length(0)).isEqualTo(12);
-        }
-    }
-
-    @Test
     void aHeadOfSomeTokensGivesTheirLogits() {
         List<Integer> some = List.of(7, 3, 40);
         int[] prompt = ids(4);

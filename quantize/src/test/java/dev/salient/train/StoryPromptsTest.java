@@ -54,15 +54,4 @@ class StoryPromptsTest {
         }
         assertThat(named).isBetween(150, 199);
     }
-
-    @Test
-    void examplesAreRequestsWithStories() {
-        assertThat(StoryExamples.standard()).hasSize(2).allSatisfy(example -> {
-            assertThat(example.request()).endsWith(".").doesNotContain("\n");
-            assertThat(new StoryFilter(40, 300).keeps(example.story())).isTrue();
-        });
-        assertThat(ChatForm.examples())
-                .startsWith("<|im_start|>user\nTell a short story")
-                .endsWith("he was very happy.<|im_end|>\n");
-    }
 }
