@@ -20,6 +20,9 @@ record Comparison(String model, String other, String measure, Interval differenc
     private static final String PERPLEXITY = "perplexity";
     private static final String KL = "kl";
 
+    /** Less than this the same weights may differ by: sums in fp32, in an order that the compiler chooses. */
+    private static final double ROUNDING = 1e-6;
+
     /** Of every pair of models. */
     static List<Comparison> ofAll(List<String> names, List<Scores> scores) {
         List<Comparison> comparisons = new ArrayList<>();
@@ -42,7 +45,7 @@ record Comparison(String model, String other, String measure, Interval differenc
         List<String> lines = new ArrayList<>();
         for (Comparison comparison : comparisons) {
             boolean concerned = comparison.model.equals(model) || comparison.other.equals(model);
-            if (concerned && !comparison.difference.excludesZero()) {
+            if (concerned && !comparison.toldApart()) {
                 lines.add("too few tokens to tell its %s from that of %s: %d windows"
                         .formatted(
                                 comparison.label(),
@@ -51,6 +54,10 @@ record Comparison(String model, String other, String measure, Interval differenc
             }
         }
         return lines;
+    }
+
+    private boolean toldApart() {
+        return difference.excludesZero() && Math.abs(difference.value()) > ROUNDING;
     }
 
     private String label() {
@@ -63,9 +70,7 @@ record Comparison(String model, String other, String measure, Interval differenc
         String numbers = measure.equals(KL)
                 ? String.format(Locale.ROOT, "%+.4f nats [%+.4f, %+.4f]", shown.value(), shown.low(), shown.high())
                 : String.format(Locale.ROOT, "times %.4f [%.4f, %.4f]", shown.value(), shown.low(), shown.high());
-        String verdict = !difference.excludesZero()
-                ? "can't be told apart"
-                : (difference.value() < 0 ? model : other) + " is better";
+        String verdict = !toldApart() ? "can't be told apart" : (difference.value() < 0 ? model : other) + " is better";
         return "%s of %s against %s: %s, %s".formatted(label(), model, other, numbers, verdict);
     }
 
@@ -80,6 +85,6 @@ record Comparison(String model, String other, String measure, Interval differenc
                 .put("other", other)
                 .put("measure", measure);
         return EvaluationJson.put(json, measure.equals(KL) ? "difference" : "ratio", shown())
-                .put("toldApart", difference.excludesZero());
+                .put("toldApart", toldApart());
     }
 }

@@ -113,6 +113,27 @@ class EvaluateCommandTest {
         assertThat(folder.resolve("cache/evaluation")).isEmptyDirectory();
     }
 
+    /** Equal but for rounding: when a kernel's sum of lanes is compiled changes its last bits. */
+    private static void assertAlike(JsonNode got, JsonNode want) {
+        if (want.isNumber()) {
+            double bound = 1e-6 * Math.max(1, Math.abs(want.asDouble()));
+            assertThat(got.asDouble()).isCloseTo(want.asDouble(), within(bound));
+            return;
+        }
+        assertThat(got.size()).isEqualTo(want.size());
+        if (want.isContainerNode()) {
+            assertThat(names(got)).isEqualTo(names(want));
+            for (String name : names(want)) {
+                assertAlike(got.path(name), want.path(name));
+            }
+            for (int i = 0; want.isArray() && i < want.size(); i++) {
+                assertAlike(got.path(i), want.path(i));
+            }
+        } else {
+            assertThat(got).isEqualTo(want);
+        }
+    }
+
     private static void assertInside(JsonNode json, String name) {
         assertThat(json.path(name).asDouble())
                 .isStrictlyBetween(
@@ -149,10 +170,10 @@ class EvaluateCommandTest {
                             scoring,
                             "--json")
                     .out());
-            assertThat(json.at("/perplexity/value")).isEqualTo(plain.path("perplexity"));
-            assertThat(json.at("/divergence/kl/mean")).isEqualTo(plain.path("kl"));
-            assertThat(json.at("/divergence/top1/value")).isEqualTo(plain.path("top1"));
-            assertThat(json.at("/text/tokens")).isEqualTo(plain.path("tokens"));
+            assertAlike(json.at("/perplexity/value"), plain.path("perplexity"));
+            assertAlike(json.at("/divergence/kl/mean"), plain.path("kl"));
+            assertAlike(json.at("/divergence/top1/value"), plain.path("top1"));
+            assertAlike(json.at("/text/tokens"), plain.path("tokens"));
         }
     }
 
@@ -224,8 +245,7 @@ class EvaluateCommandTest {
         }
         ObjectNode resumed =
                 (ObjectNode) json(evaluate(command)).path("evaluations").path(0);
-        assertThat(resumed.without("seconds").toString())
-                .isEqualTo(whole.without("seconds").toString());
+        assertAlike(resumed.without("seconds"), whole.without("seconds"));
         assertThat(kept).doesNotExist();
     }
 
