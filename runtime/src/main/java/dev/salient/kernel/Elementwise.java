@@ -2,7 +2,6 @@ package dev.salient.kernel;
 
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
-import static jdk.incubator.vector.VectorOperators.ADD;
 import static jdk.incubator.vector.VectorOperators.F2I;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.MAX;
@@ -68,7 +67,7 @@ final class Elementwise {
             weight.intoArray(x, at + i);
             total = total.add(weight);
         }
-        float factor = 1 / total.reduceLanes(ADD);
+        float factor = 1 / Lanes.sum(total);
         for (int i = 0; i < width; i += COUNT) {
             load(x, at + i).mul(factor).intoArray(x, at + i);
         }
@@ -83,7 +82,7 @@ final class Elementwise {
             FloatVector v = load(x, at + i);
             squares = v.fma(v, squares);
         }
-        double sum = squares.reduceLanes(ADD);
+        double sum = Lanes.sum(squares);
         for (int i = whole; i < channels; i++) {
             sum += x[at + i] * x[at + i];
         }

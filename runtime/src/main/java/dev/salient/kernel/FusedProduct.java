@@ -7,7 +7,6 @@ import static dev.salient.kernel.Codes.threeBits;
 import static dev.salient.kernel.Codes.unsigned;
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
-import static jdk.incubator.vector.VectorOperators.ADD;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -62,7 +61,7 @@ final class FusedProduct {
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
-            y[first + row] = total.reduceLanes(ADD);
+            y[first + row] = Lanes.sum(total);
         }
     }
 
@@ -87,7 +86,7 @@ final class FusedProduct {
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
-            y[first + row] = total.reduceLanes(ADD);
+            y[first + row] = Lanes.sum(total);
         }
     }
 
@@ -115,7 +114,7 @@ final class FusedProduct {
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
-            y[first + row] = total.reduceLanes(ADD);
+            y[first + row] = Lanes.sum(total);
         }
     }
 
@@ -133,7 +132,7 @@ final class FusedProduct {
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
-            y[first + row] = total.reduceLanes(ADD);
+            y[first + row] = Lanes.sum(total);
         }
     }
 
@@ -151,7 +150,7 @@ final class FusedProduct {
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
-            y[first + row] = total.reduceLanes(ADD);
+            y[first + row] = Lanes.sum(total);
         }
     }
 
@@ -169,7 +168,7 @@ final class FusedProduct {
                 }
                 total = sum.fma(FloatVector.broadcast(FLOATS, tile.scales[scale + c]), total);
             }
-            y[first + row] = total.reduceLanes(ADD);
+            y[first + row] = Lanes.sum(total);
         }
     }
 
@@ -194,7 +193,7 @@ final class FusedProduct {
             for (; i < width; i += COUNT) {
                 sum0 = load(w, at + i).fma(load(x, i), sum0);
             }
-            y[first + row] = sum0.add(sum1).add(sum2.add(sum3)).reduceLanes(ADD);
+            y[first + row] = Lanes.sum(sum0.add(sum1).add(sum2.add(sum3)));
         }
     }
 }

@@ -4,6 +4,7 @@ import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -31,7 +32,33 @@ final class Lanes {
     /** Lane numbers: 0, 1, 2, ... */
     static final IntVector IOTA = IntVector.zero(INTS).addIndex(1);
 
+    private static final VectorShuffle<Float> SWAP_8 = swap(8);
+    private static final VectorShuffle<Float> SWAP_4 = swap(4);
+    private static final VectorShuffle<Float> SWAP_2 = swap(2);
+    private static final VectorShuffle<Float> SWAP_1 = swap(1);
+
     private Lanes() {}
+
+    /** Exchanges lanes whose numbers differ by {@code distance}. */
+    private static VectorShuffle<Float> swap(int distance) {
+        return VectorShuffle.fromOp(FLOATS, lane -> distance < COUNT ? lane ^ distance : lane);
+    }
+
+    /**
+     * The sum of the lanes, halves first. {@code reduceLanes} may add in any order, and does so in another one before and
+     * after it is compiled: the same model would give other last bits from run to run.
+     */
+    static float sum(FloatVector vector) {
+        FloatVector sum = vector;
+        if (COUNT > 8) {
+            sum = sum.add(sum.rearrange(SWAP_8));
+        }
+        if (COUNT > 4) {
+            sum = sum.add(sum.rearrange(SWAP_4));
+        }
+        sum = sum.add(sum.rearrange(SWAP_2));
+        return sum.add(sum.rearrange(SWAP_1)).lane(0);
+    }
 
     /** The smallest multiple of the vector length that is not below {@code n}. */
     static int roundUp(int n) {
