@@ -9,7 +9,6 @@ import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -97,8 +96,7 @@ public final class BatchDecoder implements AutoCloseable {
         }
         try (TorchScope scope = new TorchScope()) {
             Tensor x = torch.embedding(model.embedding(), device.longs(padded, prompts.size(), longest));
-            Rope turns =
-                    new Rope(rope.cos().narrow(0, 0, longest), rope.sin().narrow(0, 0, longest));
+            Rope turns = new Rope(rope.cos().narrow(0, 0, longest), rope.sin().narrow(0, 0, longest));
             Prompts started = new Prompts(into, turns, causalMask(longest));
             for (int b = 0; b < config.blockCount(); b++) {
                 Cache cache = caches.get(b);
@@ -209,11 +207,7 @@ public final class BatchDecoder implements AutoCloseable {
             bySlot(cache.keys, prompts.into[p], keys.size(2)).copy_(keys.select(0, p));
             bySlot(cache.values, prompts.into[p], keys.size(2)).copy_(values.select(0, p));
         }
-        Tensor mixed = mix(
-                prompts.rope.turn(heads(q)),
-                keys,
-                values,
-                prompts.mask);
+        Tensor mixed = mix(prompts.rope.turn(heads(q)), keys, values, prompts.mask);
         return mixed.transpose(1, 2).reshape(q.size(0), q.size(1), q.size(2));
     }
 

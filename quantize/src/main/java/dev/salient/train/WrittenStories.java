@@ -42,8 +42,7 @@ final class WrittenStories {
     private final Recipe.Written how;
     private final @Nullable ChatTemplate template;
 
-    private WrittenStories(
-            ModelWeights weights, Tokenizer tokenizer, @Nullable String template, Recipe.Written how) {
+    private WrittenStories(ModelWeights weights, Tokenizer tokenizer, @Nullable String template, Recipe.Written how) {
         this.weights = weights;
         this.tokenizer = tokenizer;
         this.how = how;
