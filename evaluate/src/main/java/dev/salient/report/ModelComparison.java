@@ -184,7 +184,7 @@ public record ModelComparison(String measure, List<Model> models) {
         double best = Double.POSITIVE_INFINITY;
         double bestCost = Double.NaN;
         for (Model model : measured) {
-            if (model.quality() < best || model.quality() == best && cost.cost(model) == bestCost) {
+            if (model.quality() < best || (model.quality() == best && cost.cost(model) == bestCost)) {
                 front.add(model);
                 best = model.quality();
                 bestCost = cost.cost(model);

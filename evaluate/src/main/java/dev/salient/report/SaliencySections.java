@@ -14,6 +14,9 @@ import java.util.stream.DoubleStream;
 
 /** The part of a page that shows which weights matter. */
 final class SaliencySections {
+    /** Parts of the weights that the table shows, in thousandths of a percent. */
+    private static final List<Long> SHOWN = List.of(100L, 1000L, 10_000L);
+
     private final JsonNode report;
     private final Page page;
 
@@ -95,7 +98,7 @@ final class SaliencySections {
         linears.forEach((name, saliencies) -> {
             List<Cell> row = new ArrayList<>(List.of(Cell.text(name)));
             for (Point at : meanCurve(saliencies)) {
-                if (at.x() < 0.11 && at.x() > 0.09 || at.x() == 1 || at.x() == 10) {
+                if (SHOWN.contains(Math.round(1000 * at.x()))) {
                     row.add(Cell.number(percent(at.y() / 100)));
                 }
             }

@@ -96,12 +96,12 @@ final class RunReport {
         for (int block = 0; block < count; block++) {
             ObjectNode own = blocks.addObject().put("block", block);
             ArrayNode linears = JSON.createArrayNode();
-            Error inBlock = Error.NONE;
+            WeightError inBlock = WeightError.NONE;
             for (Linear linear : Linear.values()) {
                 LinearId id = new LinearId(block, linear);
                 PackedWeight weight = written.weights().blocks().get(block).linear(linear);
                 count(weight);
-                Error error = Error.of(original.weights().blocks().get(block).linear(linear), weight);
+                WeightError error = WeightError.of(original.weights().blocks().get(block).linear(linear), weight);
                 inBlock = inBlock.plus(error);
                 ModelSummary.Part part = parts.get(id.toString());
                 ObjectNode json = linears.addObject().put("name", linear.name().toLowerCase(java.util.Locale.ROOT));
@@ -144,10 +144,10 @@ final class RunReport {
      * @param difference their sum
      * @param size sum of the squares of the original weights
      */
-    record Error(double difference, double size) {
-        static final Error NONE = new Error(0, 0);
+    record WeightError(double difference, double size) {
+        static final WeightError NONE = new WeightError(0, 0);
 
-        static Error of(PackedWeight original, PackedWeight stored) {
+        static WeightError of(PackedWeight original, PackedWeight stored) {
             float[] want = new float[original.in()];
             float[] got = new float[original.in()];
             double difference = 0;
@@ -161,11 +161,11 @@ final class RunReport {
                     size += (double) want[i] * want[i];
                 }
             }
-            return new Error(difference, size);
+            return new WeightError(difference, size);
         }
 
-        Error plus(Error other) {
-            return new Error(difference + other.difference, size + other.size);
+        WeightError plus(WeightError other) {
+            return new WeightError(difference + other.difference, size + other.size);
         }
 
         double relative() {
