@@ -14,6 +14,8 @@ record Axis(String label, double low, double high, Spacing spacing) {
 
     enum Spacing {
         LINEAR,
+        /** Linear, of whole numbers. */
+        WHOLE,
         LOGARITHMIC
     }
 
@@ -47,7 +49,7 @@ record Axis(String label, double low, double high, Spacing spacing) {
     /** Where a value lies: 0 at the low end, 1 at the high one. */
     double at(double value) {
         return switch (spacing) {
-            case LINEAR -> (value - low) / (high - low);
+            case LINEAR, WHOLE -> (value - low) / (high - low);
             case LOGARITHMIC -> Math.log(value / low) / Math.log(high / low);
         };
     }
@@ -72,7 +74,7 @@ record Axis(String label, double low, double high, Spacing spacing) {
                     .mapToObj(all::get)
                     .toList();
         }
-        double rough = (high - low) / MOST_TICKS;
+        double rough = spacing == Spacing.WHOLE ? Math.max(1, (high - low) / MOST_TICKS) : (high - low) / MOST_TICKS;
         int exponent = (int) Math.floor(Math.log10(rough));
         double fraction = rough / Math.pow(10, exponent);
         int digit = fraction <= 1 ? 1 : fraction <= 2 ? 2 : fraction <= 5 ? 5 : 10;
@@ -81,6 +83,12 @@ record Axis(String label, double low, double high, Spacing spacing) {
             ticks.add(exponent < 0 ? i * digit / Math.pow(10, -exponent) : i * step);
         }
         return ticks;
+    }
+
+    /** A tick without zeros that say nothing. */
+    static String shown(double tick) {
+        String text = Markup.number(tick);
+        return text.contains(".") && !text.contains("e") ? text.replaceFirst("\\.?0+$", "") : text;
     }
 
     /** Exact where the decimal is: 0.3, not 0.30000000000000004. */

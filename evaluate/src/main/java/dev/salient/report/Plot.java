@@ -42,10 +42,10 @@ final class Plot {
         for (double tick : y.ticks()) {
             String at = coordinate(up(tick));
             svg.append("<path class=\"grid\" d=\"M%s %sH%s\"/>".formatted(coordinate(LEFT), at, coordinate(RIGHT)));
-            text("end", LEFT - 6, up(tick) + 4, number(tick));
+            text("end", LEFT - 6, up(tick) + 4, Axis.shown(tick));
         }
         for (double tick : x.ticks()) {
-            text("middle", across(tick), BOTTOM + 18, number(tick));
+            text("middle", across(tick), BOTTOM + 18, Axis.shown(tick));
         }
         svg.append("<path class=\"axis\" d=\"M%s %sH%s\"/>\n"
                 .formatted(coordinate(LEFT), coordinate(BOTTOM), coordinate(RIGHT)));

@@ -68,7 +68,7 @@ final class RunSections {
         }
         Plot plot = new Plot(
                 title,
-                Axis.around("epoch", curves.stream().flatMap(List::stream).mapToDouble(Point::x)),
+                epochs(curves),
                 Axis.logarithmic(
                         "loss / loss of the first epoch",
                         curves.stream().flatMap(List::stream).mapToDouble(Point::y)));
@@ -84,6 +84,15 @@ final class RunSections {
                 plot.svg() + "<ul class=\"legend\"><li>block 0 <i class=\"depth\"></i> block " + (curves.size() - 1)
                         + "</li></ul>\n",
                 "One line a block; below 1 the loss has fallen.");
+    }
+
+    private static Axis epochs(List<List<Point>> curves) {
+        double last = curves.stream()
+                .flatMap(List::stream)
+                .mapToDouble(Point::x)
+                .max()
+                .orElse(1);
+        return new Axis("epoch", 0.5, last + 0.5, Axis.Spacing.WHOLE);
     }
 
     private List<List<Cell>> lossRows() {
@@ -147,7 +156,7 @@ final class RunSections {
     }
 
     private Axis blockAxis() {
-        return new Axis("block", -0.5, Math.max(1, blockCount()) - 0.5, Axis.Spacing.LINEAR);
+        return new Axis("block", -0.5, Math.max(1, blockCount()) - 0.5, Axis.Spacing.WHOLE);
     }
 
     /** One line a linear over the blocks, of a number at a place in each linear's record. */
@@ -204,7 +213,7 @@ final class RunSections {
         String title = "Codes, " + form;
         Plot plot = new Plot(
                 title,
-                new Axis("code", -0.5, Math.max(1, shares.size()) - 0.5, Axis.Spacing.LINEAR),
+                new Axis("code", -0.5, Math.max(1, shares.size()) - 0.5, Axis.Spacing.WHOLE),
                 Axis.fromZero("% of codes", shares.stream().mapToDouble(v -> v)));
         for (int code = 0; code < shares.size(); code++) {
             plot.bar("code " + code, code - 0.5, code + 0.5, shares.get(code));

@@ -116,7 +116,7 @@ final class SaliencySections {
         for (int i = 0; i < HeatMap.STEPS.size(); i++) {
             drawing.append("<rect class=\"h%d\" x=\"%d\" y=\"6\" width=\"18\" height=\"14\"/>".formatted(i + 1, i * 92))
                     .append("<text x=\"%d\" y=\"18\">from %s</text>"
-                            .formatted(i * 92 + 24, number(HeatMap.STEPS.get(i))));
+                            .formatted(i * 92 + 24, Axis.shown(HeatMap.STEPS.get(i))));
         }
         page.figure("Times the mean", drawing + "</svg>\n", "");
     }

@@ -122,7 +122,7 @@ class ReportFolderTest {
                 .startsWith("<svg class=\"plot\" role=\"img\" viewBox=\"0 0 480 280\" aria-label=\"&lt;t&gt;; across:"
                         + " across; up: up\">\n")
                 .contains("<path class=\"grid\" d=\"M58 190.8H466\"/><text text-anchor=\"end\" x=\"52\" y=\"194.8\">"
-                        + "0.2000</text>")
+                        + "0.2</text>")
                 .endsWith("<g class=\"s1\"><path class=\"line\" d=\"M58 232L466 26\"><title>l</title></path>"
                         + "<circle class=\"dot\" r=\"2.5\" cx=\"58\" cy=\"232\"><title>l: 0, 0</title></circle>"
                         + "<circle class=\"dot\" r=\"2.5\" cx=\"466\" cy=\"26\"><title>l: 2, 1</title></circle></g>\n"
