@@ -8,9 +8,12 @@ import dev.salient.corpus.Corpus;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.measure.Divergence;
-import dev.salient.measure.Perplexity;
+import dev.salient.measure.Models;
+import dev.salient.measure.Scores;
 import dev.salient.measure.Scoring;
-import dev.salient.measure.WindowLoss;
+import dev.salient.measure.WindowScores;
+import dev.salient.measure.Windows;
+import dev.salient.measure.Work;
 import dev.salient.model.LanguageModel;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.tokenizer.Tokenizer;
@@ -18,7 +21,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -74,12 +76,6 @@ final class PerplexityCommand implements Command {
     @Mixin
     private final CommonOptions common = new CommonOptions();
 
-    /** What both models read. */
-    private record Reading(List<int[]> windows, OptionalInt leadingToken, Scoring scoring) {}
-
-    /** The original's own perplexity, and the distance from it. */
-    private record Comparison(double perplexity, Divergence divergence) {}
-
     @Override
     public CommonOptions common() {
         return common;
@@ -97,84 +93,75 @@ final class PerplexityCommand implements Command {
             window = window == DEFAULT_WINDOW ? Math.min(window, context) : window;
             require(window <= context, "--window: got %d, want at most %d, the model's context", window, context);
             Tokenizer tokenizer = checkpoint.expectTokenizer();
-            List<int[]> windows = Corpus.read(text, tokenizer).adjacentWindows(window, most);
-            Reading reading = new Reading(windows, tokenizer.leadingToken(), how);
-            Perplexity perplexity = measure(console, "perplexity", packed, reading);
-            Comparison comparison = against == null ? null : compare(console, against, packed, reading);
-            print(console, perplexity, comparison);
-            console.result(json(perplexity, comparison));
+            List<int[]> ids = Corpus.read(text, tokenizer).adjacentWindows(window, most);
+            Windows windows = Windows.of(ids, tokenizer.leadingToken(), how);
+            Scores scores = against == null
+                    ? measure(console, Models.of(packed), windows)
+                    : measureAgainst(console, against, packed, windows);
+            print(console, scores);
+            console.result(json(scores));
         }
     }
 
     private Scoring scoring() {
-        return switch (scoring) {
-            case "hf" -> Scoring.WHOLE_WINDOW;
-            case "llama.cpp" -> Scoring.SECOND_HALF;
-            default -> throw new IllegalArgumentException("--scoring: got %s, want hf or llama.cpp".formatted(scoring));
-        };
+        try {
+            return Scoring.of(scoring);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("--scoring: " + e.getMessage(), e);
+        }
     }
 
-    private Comparison compare(Console console, Path original, LanguageModel other, Reading reading)
+    private Scores measureAgainst(Console console, Path original, LanguageModel model, Windows windows)
             throws IOException {
         try (Checkpoint checkpoint = Checkpoints.open(original);
                 PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threads.threads())) {
-            Divergence.Pair pair = new Divergence.Pair(packed, other); // says it before the long work if they don't fit
-            Perplexity perplexity = measure(console, "original", packed, reading);
-            List<int[]> windows = reading.windows();
-            try (Progress progress = console.progress("divergence", "windows", windows.size())) {
-                return new Comparison(
-                        perplexity.perplexity(),
-                        Divergence.of(pair, windows, reading.leadingToken(), (done, all, value) -> {
-                            progress.note(String.format(Locale.ROOT, "KL %.4f so far", value));
-                            progress.advance(1);
-                        }));
-            }
+            return measure(console, Models.of(model, packed), windows);
         }
     }
 
-    private static Perplexity measure(Console console, String task, LanguageModel model, Reading reading) {
-        List<int[]> windows = reading.windows();
-        try (Progress progress = console.progress(task, "windows", windows.size())) {
-            dev.salient.measure.Progress listener = (done, all, value) -> {
-                progress.note(String.format(Locale.ROOT, "%.3f so far", value));
+    private Scores measure(Console console, Models models, Windows windows) throws IOException {
+        try (Progress progress = console.progress("perplexity", "windows", windows.count())) {
+            Work work = new Work(threads.threads(), (done, all, perplexity) -> {
+                progress.note(String.format(Locale.ROOT, "%.3f so far", perplexity));
                 progress.advance(1);
-            };
-            return switch (reading.scoring()) {
-                case WHOLE_WINDOW -> Perplexity.of(model, windows, reading.leadingToken(), listener);
-                case SECOND_HALF -> Perplexity.ofSecondHalves(model, windows, reading.leadingToken(), listener);
-            };
+            });
+            return Scores.of(models, windows, work).getFirst();
         }
     }
 
-    private void print(Console console, Perplexity perplexity, @Nullable Comparison comparison) {
+    private void print(Console console, Scores scores) {
         console.line(
                 "perplexity %.4f over %s tokens (%d windows of %d, scoring %s)",
-                perplexity.perplexity(),
-                Words.count(perplexity.tokens()),
-                perplexity.windows().size(),
+                scores.perplexity().value(),
+                Words.count(scores.tokens()),
+                scores.windows().size(),
                 window,
                 scoring);
-        if (comparison != null) {
-            Divergence divergence = comparison.divergence();
-            console.line("original   %.4f", comparison.perplexity());
-            console.line("KL         %.5f nats a token from the original", divergence.meanKl());
+        if (against != null) {
+            Divergence divergence = scores.divergence();
+            console.line("original   %.4f", scores.originalPerplexity().value());
             console.line(
-                    "top-1      %.2f %% of tokens as the original finds likeliest", 100 * divergence.topOneAgreement());
+                    "KL         %.5f nats a token from the original",
+                    divergence.kl().mean().value());
+            console.line(
+                    "top-1      %.2f %% of tokens as the original finds likeliest",
+                    100 * divergence.topOne().value());
         }
     }
 
-    private ObjectNode json(Perplexity perplexity, @Nullable Comparison comparison) {
+    private ObjectNode json(Scores scores) {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.put("perplexity", perplexity.perplexity());
-        json.put("tokens", perplexity.tokens());
+        json.put("perplexity", scores.perplexity().value());
+        json.put("tokens", scores.tokens());
         json.put("window", window);
-        json.put("windows", perplexity.windows().size());
+        json.put("windows", scores.windows().size());
         json.put("scoring", scoring);
-        perplexity.windows().stream().map(WindowLoss::meanNll).forEach(json.putArray("losses")::add);
-        if (comparison != null) {
-            json.put("originalPerplexity", comparison.perplexity());
-            json.put("kl", comparison.divergence().meanKl());
-            json.put("top1", comparison.divergence().topOneAgreement());
+        scores.windows().stream().map(WindowScores::meanNll).forEach(json.putArray("losses")::add);
+        if (against != null) {
+            Divergence divergence = scores.divergence();
+            json.put("originalPerplexity", scores.originalPerplexity().value());
+            json.put("kl", divergence.kl().mean().value());
+            json.put("top1", divergence.topOne().value());
         }
         return json;
     }

@@ -63,11 +63,13 @@ final class Program {
     private CommandLine commandLine() {
         CommandLine program = new CommandLine(new Root());
         Stream.of(
+                        new EvaluateCommand(),
                         new PerplexityCommand(),
                         new CompareCommand(),
                         new GenerateCommand(),
                         new ChatCommand(),
-                        new InspectCommand())
+                        new InspectCommand(),
+                        new BenchCommand())
                 .forEach(program::addSubcommand);
         boolean withMakeHalf = false;
         for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {

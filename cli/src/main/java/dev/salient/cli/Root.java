@@ -1,6 +1,7 @@
 package dev.salient.cli;
 
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Option;
@@ -39,8 +40,13 @@ final class Root {
     static final class Version implements IVersionProvider {
         @Override
         public String[] getVersion() {
-            String version = Root.class.getPackage().getImplementationVersion();
+            String version = find();
             return new String[] {"salient " + (version == null ? "(development)" : version)};
+        }
+
+        /** The version, or null where the program runs from class files. */
+        static @Nullable String find() {
+            return Root.class.getPackage().getImplementationVersion();
         }
     }
 }

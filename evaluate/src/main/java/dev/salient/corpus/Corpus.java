@@ -114,12 +114,23 @@ public final class Corpus {
      * @param window tokens of each
      */
     public List<int[]> adjacentWindows(int window, int most) {
+        return overlappingWindows(window, window, most);
+    }
+
+    /**
+     * Windows from the start of the text, each {@code stride} tokens after the one before, as many as fit but at most
+     * {@code most}; a rest is left out.
+     *
+     * @param window tokens of each
+     */
+    public List<int[]> overlappingWindows(int window, int stride, int most) {
         requirePositive("windows", most);
         requirePositive("window", window);
+        requirePositive("stride", stride);
         requireLength(window);
         List<int[]> windows = new ArrayList<>();
-        for (int i = 0; i < Math.min(most, ids.length / window); i++) {
-            windows.add(window(i * window, window));
+        for (int start = 0; start <= ids.length - window && windows.size() < most; start += stride) {
+            windows.add(window(start, window));
         }
         return windows;
     }

@@ -7,11 +7,11 @@ public interface Progress {
     Progress NONE = (done, windows, value) -> {};
 
     /**
-     * Another window is done.
+     * Another window, or run, is done.
      *
      * @param done windows so far, from 1
      * @param windows in all
-     * @param value perplexity, or divergence in nats, over the windows so far
+     * @param value perplexity of the first model over the windows so far, or tokens a second
      */
     void windowDone(int done, int windows, double value);
 }

@@ -1,11 +1,36 @@
 package dev.salient.measure;
 
-/** Which tokens of a window a perplexity counts. Numbers of different conventions don't compare. */
+/** Which tokens of a window count. Numbers of different conventions don't compare. */
 public enum Scoring {
-    /** "HF": every token but the window's first. A leading token, if any, goes before the window, uncounted. */
-    WHOLE_WINDOW,
+    /** Hugging Face's: every token but the window's first. A leading token, if any, goes before the window, uncounted. */
+    WHOLE_WINDOW("hf"),
     /** llama.cpp's: the second half of a window only. A leading token, if any, replaces the window's first. */
-    SECOND_HALF;
+    SECOND_HALF("llama.cpp");
+
+    private final String label;
+
+    Scoring(String label) {
+        this.label = label;
+    }
+
+    /** Its name in options and files. */
+    public String label() {
+        return label;
+    }
+
+    /**
+     * The convention of this label.
+     *
+     * @throws IllegalArgumentException where there is none
+     */
+    public static Scoring of(String label) {
+        for (Scoring scoring : values()) {
+            if (scoring.label.equals(label)) {
+                return scoring;
+            }
+        }
+        throw new IllegalArgumentException("got %s, want hf or llama.cpp".formatted(label));
+    }
 
     /** The first position of a window that is predicted, and counts. */
     int first(int window) {

@@ -1,14 +1,62 @@
 package dev.salient.measure;
 
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
 
-/** Windows as a model is fed them. */
-final class Windows {
-    private Windows() {}
+/** Windows of a text as models read them, and which of their tokens count. */
+public final class Windows {
+    private final List<Window> windows;
+    private final Scoring scoring;
 
-    static void requireSome(List<int[]> windows) {
+    private Windows(List<Window> windows, Scoring scoring) {
+        this.windows = List.copyOf(windows);
+        this.scoring = scoring;
+    }
+
+    /**
+     * Windows side by side.
+     *
+     * @param ids of each window, at least 2
+     * @param leadingToken the tokenizer's
+     */
+    public static Windows of(List<int[]> ids, OptionalInt leadingToken, Scoring scoring) {
+        requireSome(ids);
+        return new Windows(
+                ids.stream()
+                        .map(window -> new Window(window, scoring.first(window.length), leadingToken, scoring))
+                        .toList(),
+                scoring);
+    }
+
+    /**
+     * Windows that overlap, each {@code stride} tokens after the one before: of all but the first only the last
+     * {@code stride} tokens count, those that no window before has counted.
+     *
+     * @param ids of each window, at least 2
+     * @param stride 1 to the windows' length
+     * @param leadingToken the tokenizer's; goes before each window
+     */
+    public static Windows overlapping(List<int[]> ids, int stride, OptionalInt leadingToken) {
+        requireSome(ids);
+        List<Window> windows = new ArrayList<>();
+        for (int[] window : ids) {
+            if (stride < 1 || stride > window.length) {
+                throw new IllegalArgumentException(
+                        "stride: got %d, want 1 to %d, the window's tokens".formatted(stride, window.length));
+            }
+            int first = windows.isEmpty() ? 1 : Math.max(1, window.length - stride);
+            windows.add(new Window(window, first, leadingToken, Scoring.WHOLE_WINDOW));
+        }
+        return new Windows(windows, Scoring.WHOLE_WINDOW);
+    }
+
+    private static void requireSome(List<int[]> windows) {
         if (windows.isEmpty()) {
             throw new IllegalArgumentException("windows: got none, want at least one");
         }
@@ -21,25 +69,54 @@ final class Windows {
         }
     }
 
-    static int longest(List<int[]> windows) {
-        return windows.stream().mapToInt(window -> window.length).max().orElseThrow();
+    /** How many. */
+    public int count() {
+        return windows.size();
     }
 
-    /** What a model sees of a window: all but the last token, the leading token where it belongs. */
-    static int[] seen(int[] window, OptionalInt leadingToken, Scoring scoring) {
-        boolean before = leadingToken.isPresent() && scoring == Scoring.WHOLE_WINDOW;
-        int shift = before ? 1 : 0;
-        int[] seen = new int[window.length - 1 + shift];
-        System.arraycopy(window, 0, seen, shift, window.length - 1);
-        if (leadingToken.isPresent()) {
-            seen[0] = leadingToken.getAsInt();
-        }
-        return seen;
+    /** Tokens that count, of all windows. */
+    public long tokens() {
+        return windows.stream().mapToLong(Window::counted).sum();
+    }
+
+    public Scoring scoring() {
+        return scoring;
+    }
+
+    /** The ids of a window's tokens. */
+    public int[] ids(int window) {
+        return windows.get(window).ids();
+    }
+
+    Window window(int index) {
+        return windows.get(index);
+    }
+
+    /** Places that a cache needs for the longest. */
+    int capacity() {
+        return windows.stream().mapToInt(window -> window.seen().length).max().orElseThrow();
     }
 
     static void stopIfInterrupted(String what, int done, int windows) {
         if (Thread.currentThread().isInterrupted()) {
             throw new CancellationException("%s: interrupted after %d of %d windows".formatted(what, done, windows));
+        }
+    }
+
+    /** SHA-256 of all that a model is fed and of what counts, 64 hexadecimal digits. */
+    public String hash() {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            for (Window window : windows) {
+                int[] seen = window.seen();
+                ByteBuffer bytes = ByteBuffer.allocate((seen.length + 3) * Integer.BYTES);
+                bytes.putInt(seen.length).putInt(window.counted()).putInt(window.countedId(window.counted() - 1));
+                bytes.asIntBuffer().put(seen);
+                digest.update(bytes.rewind());
+            }
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
         }
     }
 }

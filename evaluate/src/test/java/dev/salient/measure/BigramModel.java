@@ -5,7 +5,7 @@ import dev.salient.model.ModelConfig;
 import java.util.Random;
 
 /** A model whose logits depend on the last token and its position alone, and are known. */
-final class BigramModel implements LanguageModel {
+class BigramModel implements LanguageModel {
     private final int vocabSize;
     private final float[][] table;
 
@@ -62,9 +62,9 @@ final class BigramModel implements LanguageModel {
         return last[0];
     }
 
-    private static final class Cache implements KvCache {
+    static final class Cache implements KvCache {
         private final int capacity;
-        private int length;
+        int length;
 
         Cache(int capacity) {
             this.capacity = capacity;

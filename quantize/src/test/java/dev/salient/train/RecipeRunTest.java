@@ -7,6 +7,11 @@ import static org.assertj.core.api.Assertions.within;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.format.FormatException;
+import dev.salient.measure.Models;
+import dev.salient.measure.Scores;
+import dev.salient.measure.Scoring;
+import dev.salient.measure.Windows;
+import dev.salient.measure.Work;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.torch.TorchDevice;
 import java.io.IOException;
@@ -99,9 +104,9 @@ class RecipeRunTest {
         List<int[]> windows = new TrainingText(checkpoint.expectTokenizer(), 0, 3)
                 .with(split.heldOut(), 0)
                 .windows(0, 33);
-        return Math.log(dev.salient.measure.Perplexity.of(
-                        model, windows, OptionalInt.empty(), dev.salient.measure.Progress.NONE)
-                .perplexity());
+        Windows texts = Windows.of(windows, OptionalInt.empty(), Scoring.WHOLE_WINDOW);
+        Scores scores = Scores.of(Models.of(model), texts, Work.quietly()).getFirst();
+        return Math.log(scores.perplexity().value());
     }
 
     @Test

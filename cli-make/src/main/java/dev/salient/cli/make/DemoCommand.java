@@ -13,8 +13,11 @@ import dev.salient.format.Checkpoints;
 import dev.salient.generate.Ending;
 import dev.salient.generate.Sampling;
 import dev.salient.generate.Session;
-import dev.salient.measure.Divergence;
-import dev.salient.measure.Perplexity;
+import dev.salient.measure.Models;
+import dev.salient.measure.Scores;
+import dev.salient.measure.Scoring;
+import dev.salient.measure.Windows;
+import dev.salient.measure.Work;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
@@ -104,32 +107,34 @@ final class DemoCommand implements Command {
             Tokenizer tokenizer = before.expectTokenizer();
             List<int[]> windows = Corpus.read(List.of(original.resolve(EmbeddedModel.EVALUATION)), tokenizer)
                     .adjacentWindows(WINDOW, WINDOWS);
-            double whole = perplexity(console, "original", large, windows, tokenizer);
-            double quantized = perplexity(console, "quantized", tiny, windows, tokenizer);
-            Divergence divergence = Divergence.of(
-                    new Divergence.Pair(large, tiny), windows, tokenizer.leadingToken(), (done, inAll, soFar) -> {});
+            Scores scores = scores(
+                    console,
+                    Models.of(tiny, large),
+                    Windows.of(windows, tokenizer.leadingToken(), Scoring.WHOLE_WINDOW));
+            double whole = scores.originalPerplexity().value();
+            double quantized = scores.perplexity().value();
+            double kl = scores.divergence().kl().mean().value();
+            double agreement = scores.divergence().topOne().value();
             console.line("");
             console.line("                            original   quantized");
             console.line("bits per weight             %8.2f   %9.2f", 16.0, outcome.bitsPerWeight());
             console.line("perplexity, held-out text   %8.2f   %9.2f", whole, quantized);
-            console.line("KL divergence, nats a token            %9.3f", divergence.meanKl());
-            console.line("same likeliest token                   %8.1f%%", 100 * divergence.topOneAgreement());
+            console.line("KL divergence, nats a token            %9.3f", kl);
+            console.line("same likeliest token                   %8.1f%%", 100 * agreement);
             console.line("trained for                            %9s", Words.duration(outcome.trained()));
             speak(console, "the original", large, before);
             speak(console, "the quantized one", tiny, after);
             if (out != null) {
                 console.line("%nkept: %s, %s", original, small);
             }
-            result(console, outcome, new double[] {whole, quantized, divergence.meanKl(), divergence.topOneAgreement()
-            });
+            result(console, outcome, new double[] {whole, quantized, kl, agreement});
         }
     }
 
-    private static double perplexity(
-            Console console, String what, PackedLanguageModel model, List<int[]> windows, Tokenizer tokenizer) {
-        try (Progress progress = console.progress(what, "windows", windows.size())) {
-            return Perplexity.of(model, windows, tokenizer.leadingToken(), (done, inAll, soFar) -> progress.advance(1))
-                    .perplexity();
+    private Scores scores(Console console, Models models, Windows windows) throws IOException {
+        try (Progress progress = console.progress("measure", "windows", windows.count())) {
+            Work work = new Work(threads.threads(), (done, inAll, soFar) -> progress.advance(1));
+            return Scores.of(models, windows, work).getFirst();
         }
     }
 

@@ -3,6 +3,7 @@ package dev.salient.cli.make;
 import static dev.salient.tensor.Preconditions.require;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.salient.cli.CacheFolder;
 import dev.salient.cli.Command;
 import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;

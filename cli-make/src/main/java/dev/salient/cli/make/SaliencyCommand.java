@@ -1,6 +1,7 @@
 package dev.salient.cli.make;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.cli.CacheFolder;
 import dev.salient.cli.Command;
 import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;

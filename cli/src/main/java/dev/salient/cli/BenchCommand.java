@@ -1,0 +1,148 @@
+package dev.salient.cli;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.format.Checkpoint;
+import dev.salient.measure.Speed;
+import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
+import dev.salient.model.ModelConfig;
+import dev.salient.model.ModelWeights;
+import dev.salient.model.PackedLanguageModel;
+import java.io.IOException;
+import java.util.Locale;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The command {@code bench}: how fast a model reads and writes, and what the machine's memory allows. */
+@CommandLine.Command(
+        name = "bench",
+        header = "Measure how fast a model reads and writes.",
+        description = {
+            "Reads a prompt of random tokens, then writes token by token; medians of some runs. Beside it the machine's"
+                    + " memory bandwidth, and the share of it that writing reaches: each token needs all weights once."
+        })
+final class BenchCommand implements Command {
+    @Mixin
+    private final ModelArgument model = new ModelArgument();
+
+    private static final int DEFAULT_PROMPT = 512;
+
+    @Option(
+            names = "--prompt",
+            paramLabel = "N",
+            description = "Tokens to read. Default: 512, or what the model's context leaves room for.")
+    private int prompt = DEFAULT_PROMPT;
+
+    @Option(
+            names = "--generate",
+            paramLabel = "N",
+            defaultValue = "128",
+            description = "Tokens to write after them. Default: ${DEFAULT-VALUE}.")
+    private int generate = 128;
+
+    @Option(
+            names = "--runs",
+            paramLabel = "N",
+            defaultValue = "5",
+            description = "Runs to take the median of. Default: ${DEFAULT-VALUE}.")
+    private int runs = 5;
+
+    @Mixin
+    private final ThreadsOption threads = new ThreadsOption();
+
+    @Mixin
+    private final CommonOptions common = new CommonOptions();
+
+    @Override
+    public CommonOptions common() {
+        return common;
+    }
+
+    /**
+     * What was measured.
+     *
+     * @param tokenBytes read from memory for one token
+     * @param bandwidth of the machine, bytes per second
+     */
+    private record Result(Speed speed, long tokenBytes, double bandwidth) {
+        /** The share of the machine's bandwidth that writing reaches, 0 to 1. */
+        double roofline() {
+            return speed.decode() * tokenBytes / bandwidth;
+        }
+    }
+
+    @Override
+    public void run(Console console) throws IOException {
+        int threadCount = threads.threads();
+        require(prompt > 0, "--prompt: got %d, want 1 or more", prompt);
+        require(generate > 0, "--generate: got %d, want 1 or more", generate);
+        require(runs > 0, "--runs: got %d, want 1 or more", runs);
+        try (Checkpoint checkpoint = model.open();
+                PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threadCount)) {
+            int context = packed.config().contextLength();
+            prompt = prompt == DEFAULT_PROMPT ? Math.max(1, Math.min(prompt, context - generate)) : prompt;
+            require(
+                    (long) prompt + generate <= context,
+                    "--prompt and --generate: got %d and %d tokens, want at most %d in all, the model's context",
+                    prompt,
+                    generate,
+                    context);
+            Speed.Plan plan = new Speed.Plan(prompt, generate, runs);
+            Speed speed = measure(console, packed, plan);
+            long bytes = tokenBytes(checkpoint.weights(), prompt + generate / 2);
+            Result result = new Result(speed, bytes, MemoryBandwidth.bytesPerSecond(threadCount));
+            print(console, result, threadCount);
+            console.result(json(result, threadCount));
+        }
+    }
+
+    private static Speed measure(Console console, PackedLanguageModel packed, Speed.Plan plan) {
+        try (Progress progress = console.progress("bench", "runs", plan.runs() + 1L)) {
+            return Speed.of(packed, plan, (done, all, value) -> {
+                progress.note(String.format(Locale.ROOT, "%.1f tokens/s", value));
+                progress.advance(1);
+            });
+        }
+    }
+
+    /** All weights of the blocks and the head, and the keys and values of the tokens before, in fp32. */
+    static long tokenBytes(ModelWeights weights, int tokensBefore) {
+        ModelConfig config = weights.config();
+        long bytes = weights.head().storedBytes();
+        for (BlockWeights block : weights.blocks()) {
+            for (Linear linear : Linear.values()) {
+                bytes += block.linear(linear).storedBytes();
+            }
+        }
+        long cached = 2L * config.blockCount() * config.kvHeadCount() * config.headSize() * Float.BYTES;
+        return bytes + cached * tokensBefore;
+    }
+
+    private void print(Console console, Result result, int threadCount) {
+        console.line("prefill   %10.1f tokens/s  (%d tokens)", result.speed.prefill(), prompt);
+        console.line("decode    %10.1f tokens/s  (%d tokens after them)", result.speed.decode(), generate);
+        console.line("a token   %10.1f MB read", result.tokenBytes / 1e6);
+        console.line(
+                "memory    %10.1f GB/s on %d threads; decode reaches %.0f %% of it",
+                result.bandwidth / 1e9, threadCount, 100 * result.roofline());
+    }
+
+    private ObjectNode json(Result result, int threadCount) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("prefillTokensPerSecond", result.speed.prefill());
+        json.put("decodeTokensPerSecond", result.speed.decode());
+        json.put("prompt", prompt);
+        json.put("generated", generate);
+        json.put("threads", threadCount);
+        json.put("bytesPerToken", result.tokenBytes);
+        json.put("memoryBytesPerSecond", result.bandwidth);
+        json.put("rooflineShare", result.roofline());
+        result.speed.prefills().forEach(json.putArray("prefills")::add);
+        result.speed.decodes().forEach(json.putArray("decodes")::add);
+        return json;
+    }
+}

@@ -1,0 +1,87 @@
+package dev.salient.cli;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.cli.OpenModels.OpenModel;
+import dev.salient.corpus.Corpus;
+import dev.salient.measure.Evaluation;
+import dev.salient.measure.Scoring;
+import dev.salient.measure.Windows;
+import dev.salient.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.stream.Collectors;
+
+/**
+ * The text of an evaluation, in the windows that all models read.
+ *
+ * @param files it came from
+ * @param words what was measured of it, as text
+ */
+record EvaluationText(List<Path> files, Evaluation.Text description, Windows windows, String words) {
+    static EvaluationText read(TextOptions options, OpenModels models) throws IOException {
+        int window = options.window(models.context());
+        int stride = options.stride(window);
+        Tokenizer tokenizer = models.first().checkpoint().expectTokenizer();
+        Corpus corpus = Corpus.read(options.files(), tokenizer);
+        requireSameTokens(options.files(), corpus, models);
+        List<int[]> ids = corpus.overlappingWindows(window, stride, options.most());
+        Scoring scoring = options.scoring();
+        Windows windows = stride == window
+                ? Windows.of(ids, tokenizer.leadingToken(), scoring)
+                : Windows.overlapping(ids, stride, tokenizer.leadingToken());
+        Evaluation.Text description = new Evaluation.Text(
+                names(options.files()),
+                sha256(options.files()),
+                options.setName(ids.size(), window, stride),
+                window,
+                stride,
+                ids.size(),
+                windows.tokens(),
+                scoring);
+        int end = (ids.size() - 1) * stride + window;
+        return new EvaluationText(
+                options.files(), description, windows, tokenizer.decode(Arrays.copyOf(corpus.ids(), end)));
+    }
+
+    /** Perplexities, and distances from an original, are of the same tokens or of nothing. */
+    private static void requireSameTokens(List<Path> files, Corpus corpus, OpenModels models) throws IOException {
+        for (OpenModel model : models.withOriginal()) {
+            if (!model.sha256().equals(models.first().sha256())) {
+                Tokenizer other = model.checkpoint().expectTokenizer();
+                require(
+                        Arrays.equals(Corpus.read(files, other).ids(), corpus.ids())
+                                && other.leadingToken()
+                                        .equals(models.first()
+                                                .checkpoint()
+                                                .expectTokenizer()
+                                                .leadingToken()),
+                        "%s: got another tokenization of the text than %s's: their numbers would not compare",
+                        model.name(),
+                        models.first().name());
+            }
+        }
+    }
+
+    static String names(List<Path> files) {
+        return files.stream().map(OpenModels::name).collect(Collectors.joining(", "));
+    }
+
+    private static String sha256(List<Path> files) throws IOException {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
+            for (Path file : files) {
+                digest.update(Files.readAllBytes(file));
+            }
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
+        }
+    }
+}
