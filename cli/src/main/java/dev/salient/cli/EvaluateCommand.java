@@ -12,6 +12,7 @@ import dev.salient.measure.Models;
 import dev.salient.measure.Scores;
 import dev.salient.measure.WindowFiles;
 import dev.salient.measure.Work;
+import dev.salient.report.ReportFolder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -165,6 +166,9 @@ final class EvaluateCommand implements Command {
             if (file != null) {
                 JsonFiles.write(file, EvaluationJson.of(evaluations.get(m)));
                 console.note("written: %s", file);
+            }
+            if (save == null && file != null) {
+                console.note("report: %s", ReportFolder.render(paths.get(m)));
             }
         }
     }

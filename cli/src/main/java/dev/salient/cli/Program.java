@@ -65,6 +65,7 @@ final class Program {
         Stream.of(
                         new EvaluateCommand(),
                         new PerplexityCommand(),
+                        new CompareCommand(),
                         new GenerateCommand(),
                         new ChatCommand(),
                         new InspectCommand(),

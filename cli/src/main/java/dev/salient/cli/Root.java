@@ -20,6 +20,7 @@ final class Root {
     static final Map<String, String> MAKE_COMMANDS = Map.of(
             "quantize", "Make a model of 2 to 4 bits of a model.",
             "demo", "Quantize the embedded model, show what it cost, let it speak.",
+            "saliency", "Draw which weights matter to the loss.",
             "train", "Train a small model from scratch.");
 
     @Option(

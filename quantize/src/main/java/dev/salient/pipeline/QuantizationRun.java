@@ -18,21 +18,16 @@ import dev.salient.model.ModelConfig;
 import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
-import dev.salient.saliency.Fisher;
 import dev.salient.saliency.FisherFile;
 import dev.salient.saliency.MassiveActivations;
 import dev.salient.torch.GemmRate;
 import dev.salient.torch.TorchDevice;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.EnumMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -113,7 +108,7 @@ public final class QuantizationRun {
         List<int[]> windows = trains || settings.budget() > 0 ? windows(folder) : List.of();
         Map<LinearId, Grid> kept = kept(windows);
         String modelHash = Checkpoints.hash(settings.model());
-        folder.settle(Manifest.of(settings, kept, modelHash, hash(windows)));
+        folder.settle(Manifest.of(settings, kept, modelHash, SaliencyPass.hash(windows)));
         Plan plan = plan(kept);
         listener.planned(plan);
         requireRoom(plan);
@@ -136,6 +131,7 @@ public final class QuantizationRun {
                     .run();
             model.finish(note(plan, kept));
             folder.finish(config.blockCount(), results(plan));
+            new RunReport(settings, original, saliency).write(listener);
             double rate = blocks.work / Math.max(1e-9, blocks.nanos / 1e9);
             double share = blocks.nanos == 0 ? 0 : rate / plan.gemmRate();
             folder.log(String.format(
@@ -257,16 +253,9 @@ public final class QuantizationRun {
             return null;
         }
         List<int[]> own = windows.subList(0, settings.calibration().saliencySamples());
-        String name = (modelHash.substring(0, 16) + "-" + hash(own).substring(0, 16));
-        Path folder = settings.machine().cache().resolve("saliency").resolve(name);
-        Files.createDirectories(folder);
-        FisherFile file = new FisherFile(folder, config);
-        if (!file.isFinished()) {
-            Fisher fisher = new Fisher(original.weights(), own, device, file);
-            listener.began("saliency", fisher.steps());
-            fisher.run(listener::reached);
-        }
-        return file;
+        return new SaliencyPass(
+                        original.weights(), modelHash, settings.machine().cache())
+                .run(own, device, listener);
     }
 
     private String note(Plan plan, Map<LinearId, Grid> kept) {
@@ -281,20 +270,6 @@ public final class QuantizationRun {
 
     private static ObjectNode results(Plan plan) {
         return new ObjectMapper().createObjectNode().put("bitsPerWeight", plan.bitsPerWeight());
-    }
-
-    private static String hash(List<int[]> windows) {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            for (int[] window : windows) {
-                ByteBuffer bytes = ByteBuffer.allocate(window.length * Integer.BYTES);
-                bytes.asIntBuffer().put(window);
-                digest.update(bytes);
-            }
-            return HexFormat.of().formatHex(digest.digest());
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java platform has SHA-256", e);
-        }
     }
 
     /** Blocks as they are on disk. */

@@ -8,6 +8,7 @@ import dev.salient.torch.TorchDevice;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -27,6 +28,8 @@ import org.bytedeco.pytorch.Tensor;
  */
 public record FisherFile(Path folder, ModelConfig config) {
     private static final String DONE = "done";
+    private static final ValueLayout.OfFloat LITTLE_ENDIAN_FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE_ENDIAN);
 
     /** Whether all blocks are there. */
     public boolean isFinished() {
@@ -77,6 +80,25 @@ public record FisherFile(Path folder, ModelConfig config) {
             }
         }
         return saliency;
+    }
+
+    /** F of one linear of a block, [out, in], without libtorch. */
+    public float[] values(int block, Linear linear) throws IOException {
+        long at = 0;
+        for (Linear before : Linear.values()) {
+            if (before == linear) {
+                break;
+            }
+            at += (long) before.out(config) * before.in(config) * Float.BYTES;
+        }
+        float[] values = new float[Math.multiplyExact(linear.out(config), linear.in(config))];
+        try (Arena arena = Arena.ofConfined();
+                FileChannel channel = FileChannel.open(folder.resolve(name(block)))) {
+            MemorySegment data =
+                    channel.map(FileChannel.MapMode.READ_ONLY, at, (long) values.length * Float.BYTES, arena);
+            MemorySegment.copy(data, LITTLE_ENDIAN_FLOAT, 0, values, 0, values.length);
+        }
+        return values;
     }
 
     private static String name(int block) {

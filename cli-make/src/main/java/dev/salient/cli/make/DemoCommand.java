@@ -21,6 +21,7 @@ import dev.salient.measure.Work;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
+import dev.salient.report.ReportFolder;
 import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -98,6 +99,7 @@ final class DemoCommand implements Command {
         try (ConsoleListener listener = new ConsoleListener(console)) {
             outcome = QuantizationRun.run(settings, listener);
         }
+        ReportFolder.render(small);
         try (Checkpoint before = Checkpoints.open(original);
                 Checkpoint after = Checkpoints.open(small);
                 PackedLanguageModel large = new PackedLanguageModel(before.weights(), threads.threads());

@@ -16,6 +16,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
+import dev.salient.report.ReportFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -124,18 +125,21 @@ final class QuantizeCommand implements Command {
         try (ConsoleListener listener = new ConsoleListener(console)) {
             outcome = QuantizationRun.run(settings, listener);
         }
+        Path report = ReportFolder.render(outcome.folder());
         console.line("%s: %.3f bits per weight", outcome.folder(), outcome.bitsPerWeight());
         if (!outcome.trained().isZero()) {
             console.line(
                     "trained for %s at %.0f %% of this machine's rate of matrix products",
                     Words.duration(outcome.trained()), 100 * outcome.gemmShare());
         }
+        console.line("report: %s", report);
         console.result(new ObjectMapper()
                 .createObjectNode()
                 .put("folder", outcome.folder().toString())
                 .put("bitsPerWeight", outcome.bitsPerWeight())
                 .put("trainedSeconds", outcome.trained().toMillis() / 1e3)
-                .put("gemmShare", outcome.gemmShare()));
+                .put("gemmShare", outcome.gemmShare())
+                .put("report", report.toString()));
     }
 
     private Map<LinearId, Grid> kept() {

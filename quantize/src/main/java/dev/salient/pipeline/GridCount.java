@@ -1,0 +1,59 @@
+package dev.salient.pipeline;
+
+import dev.salient.packed.GroupAffine;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** How often each code and each size of scale is used in the linears of one grid. */
+final class GridCount {
+    private static final double BINS_PER_OCTAVE = 2;
+
+    private final String form;
+    private final long[] codes;
+    private final TreeMap<Integer, Long> scales = new TreeMap<>();
+    private long negative;
+    private long zero;
+
+    GridCount(String form, int bits) {
+        this.form = form;
+        this.codes = new long[1 << bits];
+    }
+
+    /** The counts as a report holds them; bins of scales by their size, half an octave each. */
+    record Counts(String form, List<Long> codes, List<Bin> scales, long negativeScales, long zeroScales) {}
+
+    /** Scales of one size. */
+    record Bin(double from, double to, long count) {}
+
+    void add(GroupAffine weight) {
+        for (int row = 0; row < weight.out(); row++) {
+            for (int column = 0; column < weight.in(); column++) {
+                codes[weight.code(row, column)]++;
+            }
+            for (int group = 0; group < weight.groupsPerRow(); group++) {
+                addScale(weight.scale(row, group));
+            }
+        }
+    }
+
+    private void addScale(float scale) {
+        negative += scale < 0 ? 1 : 0;
+        if (scale == 0) {
+            zero++;
+            return;
+        }
+        int bin = (int) Math.floor(BINS_PER_OCTAVE * Math.log(Math.abs(scale)) / Math.log(2));
+        scales.merge(bin, 1L, Long::sum);
+    }
+
+    Counts counts() {
+        List<Bin> bins = new ArrayList<>();
+        for (Map.Entry<Integer, Long> bin : scales.entrySet()) {
+            double from = Math.pow(2, bin.getKey() / BINS_PER_OCTAVE);
+            bins.add(new Bin(from, from * Math.pow(2, 1 / BINS_PER_OCTAVE), bin.getValue()));
+        }
+        return new Counts(form, java.util.Arrays.stream(codes).boxed().toList(), bins, negative, zero);
+    }
+}
