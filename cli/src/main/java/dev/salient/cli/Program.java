@@ -62,7 +62,12 @@ final class Program {
 
     private CommandLine commandLine() {
         CommandLine program = new CommandLine(new Root());
-        Stream.of(new PerplexityCommand(), new GenerateCommand(), new ChatCommand(), new InspectCommand())
+        Stream.of(
+                        new PerplexityCommand(),
+                        new GenerateCommand(),
+                        new ChatCommand(),
+                        new InspectCommand(),
+                        new ExportCommand())
                 .forEach(program::addSubcommand);
         boolean withMakeHalf = false;
         for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {
