@@ -31,7 +31,7 @@ class ExportTest {
         assertThat(run.status()).as(run.err()).isZero();
         assertThat(run.err()).matches("export: 21/21 tensors in \\d+\\.\\d s\n");
         assertThat(run.out()).isEqualTo("""
-                written    %s, 390.4 kB
+                written    %s, 385.7 kB
                 F32        14 linears
                 F32        embedding
                 F32        head
