@@ -69,7 +69,8 @@ final class Program {
                         new GenerateCommand(),
                         new ChatCommand(),
                         new InspectCommand(),
-                        new BenchCommand())
+                        new BenchCommand(),
+                        new ExportCommand())
                 .forEach(program::addSubcommand);
         boolean withMakeHalf = false;
         for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {

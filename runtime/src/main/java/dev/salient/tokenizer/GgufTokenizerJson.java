@@ -15,10 +15,13 @@ import java.util.OptionalInt;
  * way to cut a token in two tokens, ranked by the score of the whole.
  */
 final class GgufTokenizerJson {
-    private static final int NORMAL = 1;
-    private static final int UNKNOWN = 2;
-    private static final int CONTROL = 3;
-    private static final int USER_DEFINED = 4;
+    static final int NORMAL = 1;
+    static final int UNKNOWN = 2;
+    static final int CONTROL = 3;
+    static final int USER_DEFINED = 4;
+    static final int UNUSED = 5;
+    static final int BYTE = 6;
+
     private static final String SPACE = "\u2581";
 
     private final GgufVocabulary vocabulary;

@@ -1,11 +1,13 @@
 package dev.salient.tokenizer;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** How byte-level BPE cuts a text into words first: what a GGUF file names in {@code tokenizer.ggml.pre}. */
 enum PreTokenizer {
@@ -49,6 +51,43 @@ enum PreTokenizer {
         String known = Arrays.stream(values()).map(pre -> pre.names).collect(Collectors.joining(" "));
         throw new IllegalArgumentException(
                 "tokenizer.ggml.pre: got %s, want one of %s".formatted(name, known.replace(" ", ", ")));
+    }
+
+    /** The pre-tokenizer of a tokenizer.json, but for what changes no ids; null where it has no name in GGUF files. */
+    static @Nullable PreTokenizer find(JsonNode json) {
+        JsonNode wanted = plain(json);
+        for (PreTokenizer pre : values()) {
+            if (plain(pre.json()).equals(wanted)) {
+                return pre;
+            }
+        }
+        return null;
+    }
+
+    /** The tree without what changes no ids, or is left at its default. */
+    private static JsonNode plain(JsonNode json) {
+        JsonNode copy = json.deepCopy();
+        for (JsonNode parent : copy.findParents("type")) {
+            if (parent instanceof ObjectNode part) {
+                part.remove("trim_offsets");
+                if (part.path("use_regex").asBoolean()) {
+                    part.remove("use_regex");
+                }
+                if (!part.path("invert").asBoolean(true)) {
+                    part.remove("invert");
+                }
+            }
+        }
+        return copy;
+    }
+
+    /** The name that a file that we write gives it. */
+    String preferredName() {
+        return names.split(" ", 2)[0];
+    }
+
+    static String preferredNames() {
+        return Arrays.stream(values()).map(PreTokenizer::preferredName).collect(Collectors.joining(", "));
     }
 
     /** Whether a word that is a token needs no merges: rare tokens of LLaMA 3 have none. */

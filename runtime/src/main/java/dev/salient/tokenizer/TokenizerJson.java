@@ -140,7 +140,7 @@ final class TokenizerJson {
             model.put("unk_token", hidden(model.path("unk_token").asText()));
         }
         if (model.path("merges") instanceof ArrayNode merges) {
-            merges.removeIf(merge -> controlTokens.contains(product(merge)));
+            merges.removeIf(this::hasControlToken);
         }
     }
 
@@ -162,10 +162,13 @@ final class TokenizerJson {
         return "\uF8FF" + secret + token + secret + "\uF8FF";
     }
 
-    private static @Nullable String product(JsonNode merge) {
-        if (merge.isArray()) {
-            return merge.path(0).asText() + merge.path(1).asText();
-        }
-        return merge.asText().replaceFirst(" ", "");
+    /** Whether a merge makes a control token, or begins with one or ends in one. */
+    private boolean hasControlToken(JsonNode merge) {
+        String[] parts = merge.isArray()
+                ? new String[] {merge.path(0).asText(), merge.path(1).asText()}
+                : merge.asText().split(" ", 2);
+        return controlTokens.contains(parts[0])
+                || (parts.length > 1
+                        && (controlTokens.contains(parts[1]) || controlTokens.contains(parts[0] + parts[1])));
     }
 }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,6 +37,24 @@ public final class Tokenizers {
         JsonNode config = tokenizerConfig == null ? JsonNodeFactory.instance.objectNode() : read(tokenizerConfig);
         try {
             return new JsonTokenizer(tree, config);
+        } catch (IllegalArgumentException e) {
+            throw new IOException(tokenizerJson + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * The vocabulary of a Hugging Face tokenizer as a GGUF file states it.
+     *
+     * @param size rows of the model's embedding
+     * @param endId the token that ends a text, where the configuration names none
+     * @throws IOException with the file's name where a GGUF file can't state it
+     */
+    public static GgufVocabulary toGguf(Path tokenizerJson, @Nullable Path tokenizerConfig, int size, OptionalInt endId)
+            throws IOException {
+        ObjectNode tree = read(tokenizerJson);
+        JsonNode config = tokenizerConfig == null ? JsonNodeFactory.instance.objectNode() : read(tokenizerConfig);
+        try {
+            return new JsonVocabulary(tree, config).vocabulary(size, endId);
         } catch (IllegalArgumentException e) {
             throw new IOException(tokenizerJson + ": " + e.getMessage(), e);
         }

@@ -35,6 +35,51 @@ enum GgmlType {
         return null;
     }
 
+    /** The type of elements that stand alone. */
+    static GgmlType of(DType dtype) {
+        return switch (dtype) {
+            case F32 -> F32;
+            case F16 -> F16;
+            case BF16 -> BF16;
+        };
+    }
+
+    /** The type of a group layout. */
+    static GgmlType of(GroupFormat groups) {
+        return switch (groups) {
+            case Q8_0 -> Q8_0;
+            case Q4_0 -> Q4_0;
+            case Q4_1 -> Q4_1;
+            case Q5_0 -> Q5_0;
+            case Q5_1 -> Q5_1;
+            case Q2_0 -> Q2_0;
+        };
+    }
+
+    /** Whether rows of this length are whole groups. */
+    boolean fits(int rowLength) {
+        return rowLength % elementsPerGroup() == 0;
+    }
+
+    long bytesOf(int rowLength) {
+        return (long) rowLength / elementsPerGroup() * bytesPerGroup();
+    }
+
+    /** The number that {@code general.file_type} has where most matrices are of this type. */
+    int fileType() {
+        return switch (this) {
+            case F32 -> 0;
+            case F16 -> 1;
+            case Q4_0 -> 2;
+            case Q4_1 -> 3;
+            case Q8_0 -> 7;
+            case Q5_0 -> 8;
+            case Q5_1 -> 9;
+            case BF16 -> 32;
+            case Q2_0 -> 41;
+        };
+    }
+
     /** The number in a file. */
     int id() {
         return id;

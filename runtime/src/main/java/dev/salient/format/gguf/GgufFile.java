@@ -31,14 +31,16 @@ public final class GgufFile {
     private final String place;
     private final MemorySegment file;
     private final Map<String, GgufValue> metadata;
-    private final Map<String, GgufTensor> tensors;
+    /** The bytes of each metadata value, its type before it. */
+    private final Map<String, MemorySegment> storedValues;
 
-    private GgufFile(
-            String place, MemorySegment file, Map<String, GgufValue> metadata, Map<String, GgufTensor> tensors) {
+    private Map<String, GgufTensor> tensors = Map.of();
+
+    private GgufFile(String place, MemorySegment file) {
         this.place = place;
         this.file = file;
-        this.metadata = metadata;
-        this.tensors = tensors;
+        metadata = new LinkedHashMap<>();
+        storedValues = new LinkedHashMap<>();
     }
 
     /**
@@ -62,16 +64,18 @@ public final class GgufFile {
         }
         long tensorCount = cursor.readCount("tensors", GgufLayout.SMALLEST_TENSOR_BYTES);
         long entryCount = cursor.readCount("metadata entries", SMALLEST_ENTRY_BYTES);
-        Map<String, GgufValue> metadata = new LinkedHashMap<>();
+        GgufFile read = new GgufFile(place, file);
         for (long i = 0; i < entryCount; i++) {
             String key = cursor.readString();
-            if (metadata.put(key, GgufValue.read(place + ": " + key, cursor)) != null) {
+            long from = cursor.position();
+            if (read.metadata.put(key, GgufValue.read(place + ": " + key, cursor)) != null) {
                 throw new FormatException("%s: %s: got this key twice", place, key);
             }
+            read.storedValues.put(key, file.asSlice(from, cursor.position() - from));
         }
-        GgufFile header = new GgufFile(place, file, metadata, Map.of());
-        GgufLayout layout = new GgufLayout(place, file, header.intOr("general.alignment", 32));
-        return new GgufFile(place, file, metadata, layout.readTensors(cursor, tensorCount));
+        GgufLayout layout = new GgufLayout(place, file, read.intOr("general.alignment", 32));
+        read.tensors = layout.readTensors(cursor, tensorCount);
+        return read;
     }
 
     String place() {
@@ -80,6 +84,11 @@ public final class GgufFile {
 
     Map<String, GgufTensor> tensors() {
         return tensors;
+    }
+
+    /** The bytes of each metadata value, its type before it, in the file's order. */
+    Map<String, MemorySegment> storedValues() {
+        return storedValues;
     }
 
     boolean has(String key) {

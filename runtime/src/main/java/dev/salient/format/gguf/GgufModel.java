@@ -3,6 +3,7 @@ package dev.salient.format.gguf;
 import dev.salient.format.FormatException;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
+import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.model.RopeScaling;
@@ -21,10 +22,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Puts a model together from a GGUF file of architecture {@code llama}. */
 public final class GgufModel {
-    private static final String EMBEDDING = "token_embd.weight";
-    private static final String HEAD = "output.weight";
-    private static final String ROPE_FACTORS = "rope_freqs.weight";
-
     private final GgufFile file;
     private final Arena arena;
     private final Set<String> unread;
@@ -46,15 +43,15 @@ public final class GgufModel {
 
     private ModelWeights read() throws FormatException {
         ModelConfig config = config();
-        PackedWeight embedding = expect(EMBEDDING).expectMatrix(config.vocabSize(), config.hiddenSize());
+        PackedWeight embedding = expect(GgufNames.EMBEDDING).expectMatrix(config.vocabSize(), config.hiddenSize());
         PackedWeight head = config.tiedEmbeddings()
                 ? embedding
-                : expect(HEAD).expectMatrix(config.vocabSize(), config.hiddenSize());
+                : expect(GgufNames.HEAD).expectMatrix(config.vocabSize(), config.hiddenSize());
         List<BlockWeights> blocks = new ArrayList<>();
         for (int b = 0; b < config.blockCount(); b++) {
             blocks.add(block(b, config));
         }
-        Tensor finalNorm = expect("output_norm.weight").expectVector(config.hiddenSize());
+        Tensor finalNorm = expect(GgufNames.FINAL_NORM).expectVector(config.hiddenSize());
         for (String name : unread) {
             throw new FormatException("%s: %s: got a tensor that no part of a LLaMA model reads", file.place(), name);
         }
@@ -71,46 +68,31 @@ public final class GgufModel {
     }
 
     private BlockWeights block(int b, ModelConfig config) throws FormatException {
-        String prefix = "blk." + b + ".";
         Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
         for (Linear linear : Linear.values()) {
-            GgufTensor tensor = expect(prefix + name(linear) + ".weight");
+            GgufTensor tensor = expect(GgufNames.linear(new LinearId(b, linear)));
             int out = linear.out(config);
             int in = linear.in(config);
             linears.put(
                     linear,
                     switch (linear) {
-                        case Q, K -> rotatedHalves(tensor, out, in, config.headSize());
+                        case Q, K -> inOurOrder(tensor, out, in, RowOrder.of(linear, config.headSize()));
                         case V, O, GATE, UP, DOWN -> tensor.expectMatrix(out, in);
                     });
         }
         return new BlockWeights(
-                expect(prefix + "attn_norm.weight").expectVector(config.hiddenSize()),
-                expect(prefix + "ffn_norm.weight").expectVector(config.hiddenSize()),
+                expect(GgufNames.attentionNorm(b)).expectVector(config.hiddenSize()),
+                expect(GgufNames.mlpNorm(b)).expectVector(config.hiddenSize()),
                 linears);
     }
 
-    private static String name(Linear linear) {
-        return switch (linear) {
-            case Q -> "attn_q";
-            case K -> "attn_k";
-            case V -> "attn_v";
-            case O -> "attn_output";
-            case GATE -> "ffn_gate";
-            case UP -> "ffn_up";
-            case DOWN -> "ffn_down";
-        };
-    }
-
     /** Q or K with the two channels of each rotary pair half a head apart; GGUF stores them side by side. */
-    private PackedWeight rotatedHalves(GgufTensor tensor, int out, int in, int headSize) throws FormatException {
+    private PackedWeight inOurOrder(GgufTensor tensor, int out, int in, RowOrder order) throws FormatException {
         tensor.expectShape(out, in);
         long rowBytes = tensor.data().byteSize() / out;
         MemorySegment rows = arena.allocate(tensor.data().byteSize());
         for (int row = 0; row < out; row++) {
-            int channel = row % headSize;
-            int half = headSize / 2;
-            int from = row - channel + 2 * (channel % half) + channel / half;
+            int from = order.inFile().applyAsInt(row);
             MemorySegment.copy(tensor.data(), from * rowBytes, rows, row * rowBytes, rowBytes);
         }
         return tensor.weight(rows);
@@ -133,7 +115,7 @@ public final class GgufModel {
                 throw file.wrong(key, "the head size " + headSize);
             }
         }
-        Shape embedding = expect(EMBEDDING).shape();
+        Shape embedding = expect(GgufNames.EMBEDDING).shape();
         try {
             return new ModelConfig(
                     hidden,
@@ -147,7 +129,7 @@ public final class GgufModel {
                     ropeBase(),
                     ropeScaling(headSize),
                     file.expectPositive("llama.attention.layer_norm_rms_epsilon"),
-                    !file.tensors().containsKey(HEAD));
+                    !file.tensors().containsKey(GgufNames.HEAD));
         } catch (IllegalArgumentException e) {
             throw new FormatException("%s: %s", file.place(), String.valueOf(e.getMessage()));
         }
@@ -160,7 +142,7 @@ public final class GgufModel {
     private void expectSupported() throws FormatException {
         String scaling = file.findText("llama.rope.scaling.type");
         if (scaling != null && !scaling.equals("none")) {
-            throw file.wrong("llama.rope.scaling.type", "none; LLaMA 3's scaling comes as " + ROPE_FACTORS);
+            throw file.wrong("llama.rope.scaling.type", "none; LLaMA 3's scaling comes as " + GgufNames.ROPE_FACTORS);
         }
         for (String key : List.of("llama.expert_count", "llama.attention.sliding_window")) {
             if (file.intOr(key, 0) != 0) {
@@ -173,10 +155,10 @@ public final class GgufModel {
     }
 
     private @Nullable RopeScaling ropeScaling(int headSize) throws FormatException {
-        if (!file.tensors().containsKey(ROPE_FACTORS)) {
+        if (!file.tensors().containsKey(GgufNames.ROPE_FACTORS)) {
             return null;
         }
-        GgufTensor tensor = expect(ROPE_FACTORS);
+        GgufTensor tensor = expect(GgufNames.ROPE_FACTORS);
         return RopeFactors.scaling(tensor.place(), tensor.expectVector(headSize / 2), ropeBase());
     }
 }

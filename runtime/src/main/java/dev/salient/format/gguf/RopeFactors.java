@@ -1,6 +1,7 @@
 package dev.salient.format.gguf;
 
 import dev.salient.format.FormatException;
+import dev.salient.model.ModelConfig;
 import dev.salient.model.RopeScaling;
 import dev.salient.tensor.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -18,6 +19,16 @@ final class RopeFactors {
     private static final double TOLERANCE = 1e-3;
 
     private RopeFactors() {}
+
+    /** The divisor of each frequency: what a file holds of a scaling. */
+    static float[] divisors(ModelConfig config, RopeScaling scaling) {
+        float[] divisors = new float[config.headSize() / 2];
+        for (int i = 0; i < divisors.length; i++) {
+            double frequency = Math.pow(config.ropeBase(), -1.0 * i / divisors.length);
+            divisors[i] = (float) (frequency / scaling.scale(frequency));
+        }
+        return divisors;
+    }
 
     /**
      * The scaling that these divisors come from; null where they are all 1.

@@ -65,6 +65,23 @@ public final class HfFolder {
         return new ArrayList<>(ids);
     }
 
+    /** The licence that the head of the model card names; null where there is none. */
+    public static @Nullable String findLicence(Path folder) throws IOException {
+        Path card = folder.resolve("README.md");
+        if (!Files.isRegularFile(card)) {
+            return null;
+        }
+        String text = Files.readString(card);
+        int end = text.startsWith("---\n") ? text.indexOf("\n---", 3) : -1;
+        return text.substring(0, Math.max(0, end))
+                .lines()
+                .filter(line -> line.startsWith("license:"))
+                .map(line -> line.substring("license:".length()).strip())
+                .filter(licence -> !licence.isEmpty())
+                .findFirst()
+                .orElse(null);
+    }
+
     /** The tokenizer beside the weights; null where there is none. */
     public static @Nullable Tokenizer findTokenizer(Path folder) throws IOException {
         Path json = folder.resolve(TOKENIZER);

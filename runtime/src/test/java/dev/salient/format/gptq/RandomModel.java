@@ -21,21 +21,21 @@ import java.util.Map;
 import java.util.Random;
 
 /** Models of random weights, small enough to write in a test. */
-final class RandomModel {
-    static final ModelConfig CONFIG = new ModelConfig(64, 96, 2, 4, 2, 16, 40, 128, 10000, null, 1e-5, false);
+public final class RandomModel {
+    public static final ModelConfig CONFIG = new ModelConfig(64, 96, 2, 4, 2, 16, 40, 128, 10000, null, 1e-5, false);
 
     private final Random random;
 
-    RandomModel(long seed) {
+    public RandomModel(long seed) {
         random = new Random(seed);
     }
 
     /** What random weights a linear gets. */
-    interface Maker {
+    public interface Maker {
         PackedWeight make(int block, Linear linear, int out, int in);
     }
 
-    ModelWeights weights(ModelConfig config, Maker maker) {
+    public ModelWeights weights(ModelConfig config, Maker maker) {
         List<BlockWeights> blocks = new ArrayList<>();
         for (int b = 0; b < config.blockCount(); b++) {
             Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
@@ -53,7 +53,7 @@ final class RandomModel {
         return Tensor.ofFloats(Shape.of(length), floats(length));
     }
 
-    Dense dense(int out, int in) {
+    public Dense dense(int out, int in) {
         return Dense.ofFloats(out, in, floats(out * in));
     }
 
@@ -65,12 +65,12 @@ final class RandomModel {
         return new Tensor(DType.F16, Shape.of(rows, columns), data);
     }
 
-    LowRank adapted(PackedWeight base, int rank, float scaling) {
+    public LowRank adapted(PackedWeight base, int rank, float scaling) {
         return new LowRank(base, half(rank, base.in()), half(base.out(), rank), scaling);
     }
 
     /** Random codes, scales of both signs, and zero points from {@code lowest} to {@code highest}. */
-    GroupAffine affine(int out, int in, Grid grid) {
+    public GroupAffine affine(int out, int in, Grid grid) {
         int groups = out * (in / grid.groupSize);
         byte[] codes = new byte[Math.toIntExact((long) out * in * grid.bits / 8)];
         random.nextBytes(codes);
@@ -84,12 +84,12 @@ final class RandomModel {
                 out, in, grid.bits, grid.groupSize, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
     }
 
-    record Grid(int bits, int groupSize, int lowest, int highest) {
-        static Grid any(int bits, int groupSize) {
+    public record Grid(int bits, int groupSize, int lowest, int highest) {
+        public static Grid any(int bits, int groupSize) {
             return new Grid(bits, groupSize, 0, (1 << bits) - 1);
         }
 
-        static Grid signed2(int groupSize) {
+        public static Grid signed2(int groupSize) {
             return new Grid(2, groupSize, 1, 1);
         }
     }

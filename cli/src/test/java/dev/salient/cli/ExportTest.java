@@ -1,0 +1,124 @@
+package dev.salient.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The command export, end to end on a model that this test writes. */
+class ExportTest {
+    @TempDir
+    static Path folder;
+
+    private static Path model;
+
+    @BeforeAll
+    static void writeModel() throws IOException {
+        model = TinyModel.write(folder.resolve("tiny"), 1);
+    }
+
+    @Test
+    void exportSaysWhatBecameOfWhatAndTheFilePredictsAsTheModelDoes() throws IOException {
+        Path file = folder.resolve("tiny.gguf");
+        Run run = Run.of("export", model, "--to", "gguf", "--out", file);
+        assertThat(run.status()).as(run.err()).isZero();
+        assertThat(run.err()).matches("export: 21/21 tensors in \\d+\\.\\d s\n");
+        assertThat(run.out()).isEqualTo("""
+                written    %s, 385.7 kB
+                F32        14 linears
+                F32        embedding
+                F32        head
+                """.formatted(file));
+        Path text = Files.writeString(folder.resolve("text.txt"), "The quick brown fox jumps over a dog. ".repeat(9));
+        JsonNode there = json(Run.of("perplexity", file, "--text", text, "--window", 64, "--against", model, "--json"));
+        assertThat(there.path("kl").asDouble()).isCloseTo(0, within(1e-9));
+        assertThat(there.path("perplexity").asDouble())
+                .isCloseTo(there.path("originalPerplexity").asDouble(), within(1e-3));
+        assertThat(Run.of("generate", file, "Once", "--max-tokens", 9, "--seed", 3).out())
+                .isEqualTo(Run.of("generate", model, "Once", "--max-tokens", 9, "--seed", 3)
+                        .out());
+    }
+
+    @Test
+    void typeIsWhatMatricesBecome() throws IOException {
+        Path file = folder.resolve("small.gguf");
+        JsonNode json = json(Run.of("export", model, "--to", "gguf", "--out", file, "--type", "q8_0", "--json"));
+        assertThat(json.path("file").asText()).isEqualTo(file.toString());
+        assertThat(json.path("bytes").asLong()).isEqualTo(Files.size(file));
+        assertThat(json.path("types").path("1.down").asText()).isEqualTo("Q8_0");
+        assertThat(json.has("adapter")).isFalse();
+        assertThat(Run.of("inspect", file).out()).contains("\ndown       0-1              [64, 96]       Q8_0 ");
+    }
+
+    @Test
+    void fileThatIsThereIsReplacedByForceOnly() throws IOException {
+        Path file = Files.writeString(folder.resolve("there.gguf"), "mine");
+        assertBad("salient: " + file + ": exists already\n", "--to", "gguf", "--out", file);
+        assertThat(file).hasContent("mine");
+        assertThat(Run.of("export", model, "--to", "gguf", "--out", file, "--force")
+                        .status())
+                .isZero();
+        assertThat(Files.size(file)).isGreaterThan(300_000);
+        Path other = folder.resolve("other.gguf");
+        Path adapter = Files.writeString(folder.resolve("other.lora.gguf"), "mine");
+        assertBad("salient: " + adapter + ": exists already\n", "--to", "gguf", "--out", other);
+    }
+
+    @Test
+    void exportSaysWhatIsWrongInOneLine() throws IOException {
+        Path file = folder.resolve("bad.gguf");
+        assertBad("salient: --to: got onnx, want gguf\n", "--to", "onnx", "--out", file);
+        assertBad(
+                "salient: --type: got q3, want as-stored, f32, f16, bf16, q8_0 or q4_0\n",
+                "--to",
+                "gguf",
+                "--out",
+                file,
+                "--type",
+                "q3");
+        assertBad(
+                "salient: --dequantize: got --type as-stored, want the type that 2-bit matrices become\n",
+                "--to",
+                "gguf",
+                "--out",
+                file,
+                "--dequantize");
+        assertBad(
+                "salient: x.bin: got a name without .gguf, want one that ends with it\n",
+                "--to",
+                "gguf",
+                "--out",
+                "x.bin");
+        assertThat(file).doesNotExist();
+    }
+
+    @Test
+    void modelWithoutATokenizerIsNotExported() throws IOException {
+        Path bare = TinyModel.write(folder.resolve("bare"), 3);
+        Files.delete(bare.resolve("tokenizer.json"));
+        Run run = Run.of("export", bare, "--to", "gguf", "--out", folder.resolve("bare.gguf"));
+        assertThat(run.status()).isEqualTo(2);
+        assertThat(run.err())
+                .endsWith("salient: " + bare + ": got no tokenizer, want tokenizer.json beside the weights\n");
+    }
+
+    private static void assertBad(String line, Object... options) {
+        Object[] arguments = new Object[options.length + 2];
+        arguments[0] = "export";
+        arguments[1] = model;
+        System.arraycopy(options, 0, arguments, 2, options.length);
+        assertThat(Run.of(arguments)).isEqualTo(new Run(2, "", line));
+    }
+
+    private static JsonNode json(Run run) throws IOException {
+        assertThat(run.status()).as(run.err()).isZero();
+        return new ObjectMapper().readTree(run.out());
+    }
+}
