@@ -41,7 +41,8 @@ class ExportTest {
         assertThat(there.path("kl").asDouble()).isCloseTo(0, within(1e-9));
         assertThat(there.path("perplexity").asDouble())
                 .isCloseTo(there.path("originalPerplexity").asDouble(), within(1e-3));
-        assertThat(Run.of("generate", file, "Once", "--max-tokens", 9, "--seed", 3).out())
+        assertThat(Run.of("generate", file, "Once", "--max-tokens", 9, "--seed", 3)
+                        .out())
                 .isEqualTo(Run.of("generate", model, "Once", "--max-tokens", 9, "--seed", 3)
                         .out());
     }

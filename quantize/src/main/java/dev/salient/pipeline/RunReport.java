@@ -101,7 +101,8 @@ final class RunReport {
                 LinearId id = new LinearId(block, linear);
                 PackedWeight weight = written.weights().blocks().get(block).linear(linear);
                 count(weight);
-                WeightError error = WeightError.of(original.weights().blocks().get(block).linear(linear), weight);
+                WeightError error =
+                        WeightError.of(original.weights().blocks().get(block).linear(linear), weight);
                 inBlock = inBlock.plus(error);
                 ModelSummary.Part part = parts.get(id.toString());
                 ObjectNode json = linears.addObject().put("name", linear.name().toLowerCase(java.util.Locale.ROOT));
