@@ -96,13 +96,18 @@ public record MultipleChoice(List<Answer> answers) {
         return Math.sqrt(share * (1 - share) / (answers.size() - 1));
     }
 
-    /**
-     * A choice in tokens.
-     *
-     * @param ids of context and continuation
-     * @param first the continuation's first place
-     */
-    private record Sequence(int[] ids, int first) {
+    /** A choice in tokens. */
+    private static final class Sequence {
+        /** Of context and continuation. */
+        private final int[] ids;
+        /** The continuation's first place. */
+        private final int first;
+
+        private Sequence(int[] ids, int first) {
+            this.ids = ids;
+            this.first = first;
+        }
+
         static Sequence of(Tokenizer tokenizer, Question.Choice choice) {
             String context = choice.context();
             int end = context.length();
@@ -156,8 +161,8 @@ public record MultipleChoice(List<Answer> answers) {
         }
 
         double logLikelihood(Sequence sequence) {
-            int[] ids = Arrays.copyOf(sequence.ids(), sequence.length());
-            int lastBefore = sequence.first() - 1; // it predicts the continuation's first token
+            int[] ids = Arrays.copyOf(sequence.ids, sequence.length());
+            int lastBefore = sequence.first - 1; // it predicts the continuation's first token
             int common = Arrays.mismatch(cached, ids);
             int kept = Math.min(common < 0 ? cached.length : common, lastBefore);
             cache.truncate(kept);
@@ -169,7 +174,7 @@ public record MultipleChoice(List<Answer> answers) {
                     Arrays.copyOfRange(ids, lastBefore, ids.length),
                     cache,
                     (position, logits) ->
-                            sum[0] += logits[sequence.ids()[position + 1]] - LogProbabilities.logSum(logits));
+                            sum[0] += logits[sequence.ids[position + 1]] - LogProbabilities.logSum(logits));
             cached = ids;
             return sum[0];
         }
