@@ -27,11 +27,9 @@ class WrittenStoriesTest {
     @Test
     void aModelWritesStoriesAndAStoppedRunGoesOn() throws IOException {
         Path data = SharedData.expect("data/models");
-        List<String> words = Stories.read(SharedData.expect("data/text/tinystories/train-sample.txt"))
-                .subList(0, 200);
         Path file = folder.resolve("written.txt");
         Path part = folder.resolve("written.txt.part");
-        WrittenStories.write(SMALL, data, words, new WrittenStories.Output(file, TorchDevice.of("cpu"), listener()));
+        WrittenStories.write(SMALL, data, new WrittenStories.Output(file, TorchDevice.of("cpu"), listener()));
         assertThat(told)
                 .containsExactlyElementsOf(IntStream.rangeClosed(1, 12).boxed().toList());
         List<String> stories = Stories.read(file);
@@ -42,7 +40,7 @@ class WrittenStoriesTest {
         Files.writeString(part, String.join("", entries.subList(0, 4)));
         Files.delete(file);
         told.clear();
-        WrittenStories.write(SMALL, data, words, new WrittenStories.Output(file, TorchDevice.of("cpu"), listener()));
+        WrittenStories.write(SMALL, data, new WrittenStories.Output(file, TorchDevice.of("cpu"), listener()));
         assertThat(told)
                 .containsExactlyElementsOf(IntStream.rangeClosed(5, 12).boxed().toList());
         assertThat(Files.readString(part)).startsWith(String.join("", entries.subList(0, 4)));
