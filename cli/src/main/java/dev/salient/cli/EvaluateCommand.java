@@ -6,13 +6,16 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.json.JsonFiles;
+import dev.salient.measure.Collapse;
 import dev.salient.measure.Evaluation;
 import dev.salient.measure.EvaluationJson;
 import dev.salient.measure.Models;
+import dev.salient.measure.Question;
 import dev.salient.measure.Scores;
 import dev.salient.measure.WindowFiles;
 import dev.salient.measure.Work;
 import dev.salient.report.ReportFolder;
+import dev.salient.task.ZeroShotTask;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,6 +23,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -68,6 +72,9 @@ final class EvaluateCommand implements Command {
     private Path cache = CacheFolder.path();
 
     @Mixin
+    private final MoreMeasures more = new MoreMeasures();
+
+    @Mixin
     private final ThreadsOption threads = new ThreadsOption();
 
     @Mixin
@@ -83,6 +90,7 @@ final class EvaluateCommand implements Command {
         int threadCount = threads.threads();
         text.check();
         requireDifferentNames();
+        Map<ZeroShotTask, List<Question>> questions = more.readTasks();
         if (save != null) {
             Files.createDirectories(save); // before the long work, if it can't be
         }
@@ -101,10 +109,18 @@ final class EvaluateCommand implements Command {
             List<Scores> scores = scores(console, open, read, files);
             List<Comparison> comparisons = Comparison.ofAll(open.names(), scores);
             List<Evaluation> evaluations = new ArrayList<>();
+            Collapse originalTexts = more.findTexts(console, subject(open.original()));
             for (int m = 0; m < scores.size(); m++) {
                 warnings.get(m)
                         .addAll(Comparison.warnings(comparisons, open.names().get(m)));
-                evaluations.add(evaluation(open, read, m, scores.get(m), warnings.get(m)));
+                MoreMeasures.Subject subject =
+                        MoreMeasures.Subject.of(open.all().get(m));
+                Further further = new Further(
+                        MoreMeasures.answers(console, subject, questions),
+                        MoreMeasures.verdict(more.findTexts(console, subject), originalTexts),
+                        more.findRates(console, subject, threadCount),
+                        warnings.get(m));
+                evaluations.add(evaluation(open, read, m, scores.get(m), further));
             }
             EvaluationTable.print(console, evaluations, scores, comparisons);
             save(console, evaluations);
@@ -141,17 +157,29 @@ final class EvaluateCommand implements Command {
         }
     }
 
+    private static MoreMeasures.@Nullable Subject subject(OpenModels.@Nullable OpenModel open) throws IOException {
+        return open == null ? null : MoreMeasures.Subject.of(open);
+    }
+
+    /** All that is known of a model beside its scores on the text. */
+    private record Further(
+            List<Evaluation.Task> tasks,
+            Evaluation.@Nullable Generation generation,
+            Evaluation.@Nullable Rates rates,
+            List<String> warnings) {}
+
     private static Evaluation evaluation(
-            OpenModels open, EvaluationText read, int index, Scores scores, List<String> warnings) throws IOException {
+            OpenModels open, EvaluationText read, int index, Scores scores, Further further) throws IOException {
         OpenModels.OpenModel original = open.original();
         return new Evaluation(
                 open.all().get(index).subject(original == null ? null : original.name()),
                 read.description(),
                 scores.perplexity(),
                 original == null ? null : scores.divergence(),
-                List.of(), // zero-shot tasks
-                null, // what the model writes
-                warnings,
+                further.tasks,
+                further.generation,
+                further.rates,
+                further.warnings,
                 scores.seconds());
     }
 

@@ -92,7 +92,43 @@ final class EvaluationTable {
                     withInterval(divergence.rightToken().mean(), 4),
                     divergence.rightToken().rms());
         }
+        for (Evaluation.Task task : evaluation.tasks()) {
+            console.line(
+                    "  %-13s acc %.2f %% (±%.2f)  acc_norm %.2f %% (±%.2f)  of %d items",
+                    task.name(),
+                    100 * task.acc(),
+                    100 * task.accStandardError(),
+                    100 * task.accNorm(),
+                    100 * task.accNormStandardError(),
+                    task.items());
+        }
+        further(console, evaluation);
         evaluation.warnings().forEach(warning -> console.line("  warning      %s", warning));
+    }
+
+    private static void further(Console console, Evaluation evaluation) {
+        Evaluation.Rates rates = evaluation.rates();
+        if (rates != null) {
+            console.line(
+                    "  speed        reads %.1f, writes %.1f tokens/s on %d threads",
+                    rates.prefill(), rates.decode(), rates.threads());
+        }
+        Evaluation.Generation generation = evaluation.generation();
+        if (generation != null) {
+            console.line("  writes       %s", generation.collapsed() ? "COLLAPSED" : "text");
+            generation.reasons().forEach(reason -> console.line("               %s", reason));
+            for (Evaluation.Sample sample : generation.samples()) {
+                console.line("    %s ...", sample.prompt());
+                if (sample.original() != null) {
+                    console.line("      original: %s", oneLine(sample.original()));
+                }
+                console.line("      this:     %s", oneLine(sample.text()));
+            }
+        }
+    }
+
+    private static String oneLine(String text) {
+        return text.strip().replaceAll("\\s+", " ");
     }
 
     private static String percent(Interval share) {

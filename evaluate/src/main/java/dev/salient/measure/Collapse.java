@@ -75,13 +75,13 @@ public record Collapse(List<WrittenText> greedy, List<WrittenText> drawn, double
                 PROMPTS.stream().map(prompt -> ids(tokenizer, prompt)).toList();
         int room = prompts.stream().mapToInt(ids -> ids.length).max().orElseThrow() + TOKENS;
         EntropyMeter meter = new EntropyMeter(model);
-        Set<Integer> ends = tokenizer.endToken().isPresent()
-                ? Set.of(tokenizer.endToken().getAsInt())
-                : Set.of();
+        Set<Integer> ends =
+                tokenizer.endToken().isPresent() ? Set.of(tokenizer.endToken().getAsInt()) : Set.of();
         Ending ending = new Ending(TOKENS, ends, List.of());
         List<WrittenText> greedy = new ArrayList<>();
         List<WrittenText> drawn = new ArrayList<>();
-        try (Session session = new Session(meter, tokenizer, Math.min(room, model.config().contextLength()))) {
+        try (Session session =
+                new Session(meter, tokenizer, Math.min(room, model.config().contextLength()))) {
             for (int p = 0; p < prompts.size(); p++) {
                 Windows.stopIfInterrupted("texts", p, prompts.size());
                 meter.restart();
@@ -147,14 +147,12 @@ public record Collapse(List<WrittenText> greedy, List<WrittenText> drawn, double
         if (entropy() > MOST_ENTROPY) {
             reasons.add(line(
                     "the next token is nearly any token: %.0f %% of the largest entropy, want at most %.0f %%",
-                    100 * entropy(),
-                    100 * MOST_ENTROPY));
+                    100 * entropy(), 100 * MOST_ENTROPY));
         }
         if (promptLoss >= blindLoss) {
             reasons.add(line(
                     "plain English is predicted worse than by a blind guess: %.1f nats a token, want less than %.1f",
-                    promptLoss,
-                    blindLoss));
+                    promptLoss, blindLoss));
         }
         return reasons;
     }

@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  * @param divergence null where there was no original
  * @param tasks zero-shot tasks; empty where none was asked for
  * @param generation what the model writes; null where it was not looked at
+ * @param rates how fast it is; null where that was not measured
  * @param warnings what a reader of the numbers should know
  * @param seconds that it took
  */
@@ -19,6 +20,7 @@ public record Evaluation(
         @Nullable Divergence divergence,
         List<Task> tasks,
         @Nullable Generation generation,
+        @Nullable Rates rates,
         List<String> warnings,
         double seconds) {
     public Evaluation {
@@ -92,4 +94,13 @@ public record Evaluation(
      */
     public record Sample(
             String prompt, String text, @Nullable String original) {}
+
+    /**
+     * How fast a model is.
+     *
+     * @param prefill tokens of a prompt read in a second
+     * @param decode tokens written in a second
+     * @param threads that computed
+     */
+    public record Rates(double prefill, double decode, int threads) {}
 }

@@ -40,6 +40,13 @@ public final class EvaluationJson {
         if (evaluation.generation() != null) {
             generation(json.putObject("generation"), evaluation.generation());
         }
+        Evaluation.Rates rates = evaluation.rates();
+        if (rates != null) {
+            json.putObject("speed")
+                    .put("prefillTokensPerSecond", rates.prefill())
+                    .put("decodeTokensPerSecond", rates.decode())
+                    .put("threads", rates.threads());
+        }
         evaluation.warnings().forEach(json.putArray("warnings")::add);
         return json.put("seconds", Math.round(evaluation.seconds() * 10) / 10.0);
     }

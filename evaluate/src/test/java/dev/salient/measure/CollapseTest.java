@@ -18,7 +18,8 @@ class CollapseTest {
 
     @Test
     void textThatIsAliveGivesNoReasons() {
-        assertThat(collapse(4, text("a cat sat", 1, 2, 3, 4), text("on a mat", 5, 6, 7)).reasons(null))
+        assertThat(collapse(4, text("a cat sat", 1, 2, 3, 4), text("on a mat", 5, 6, 7))
+                        .reasons(null))
                 .isEmpty();
     }
 
@@ -39,8 +40,7 @@ class CollapseTest {
     void repetitionIsJudgedAgainstTheOriginals() {
         WrittenText loop = text("no no no", 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
         assertThat(loop.repeated()).isCloseTo(0.9, within(1e-12)); // 1 of 10 runs is new
-        assertThat(collapse(4, loop).reasons(null))
-                .containsExactly("90 % of a text repeats itself, want at most 50 %");
+        assertThat(collapse(4, loop).reasons(null)).containsExactly("90 % of a text repeats itself, want at most 50 %");
         assertThat(collapse(4, loop).reasons(collapse(4, loop))).isEmpty();
     }
 
@@ -55,6 +55,7 @@ class CollapseTest {
     void entropyIsThatOfTheDefinition() {
         assertThat(EntropyMeter.entropy(new float[] {(float) Math.log(3), 0}))
                 .isCloseTo(-0.75 * Math.log(0.75) - 0.25 * Math.log(0.25), within(1e-6));
-        assertThat(EntropyMeter.entropy(new float[] {0, Float.NEGATIVE_INFINITY})).isZero();
+        assertThat(EntropyMeter.entropy(new float[] {0, Float.NEGATIVE_INFINITY}))
+                .isZero();
     }
 }

@@ -42,8 +42,7 @@ class MultipleChoiceTest {
     @CsvSource({"-1", "3"})
     void logLikelihoodsAreThoseOfTheNaiveSumWhateverIsCached(int leading) {
         BigramModel model = new BigramModel(VOCAB, 1);
-        LetterTokenizer tokenizer =
-                new LetterTokenizer(leading < 0 ? OptionalInt.empty() : OptionalInt.of(leading));
+        LetterTokenizer tokenizer = new LetterTokenizer(leading < 0 ? OptionalInt.empty() : OptionalInt.of(leading));
         List<Question> questions = List.of(
                 question(0, "where is it", " here", " there", " here too"),
                 question(1, "where was it ", " a", " b"),
@@ -103,8 +102,7 @@ class MultipleChoiceTest {
         assertThat(result.accNorm()).isEqualTo(0.75);
         // the sample's standard deviation over the square root of 4, as the harness computes it
         assertThat(result.accStandardError()).isCloseTo(Math.sqrt(4 * 0.25 / 3) / 2, within(1e-12));
-        assertThat(result.accNormStandardError())
-                .isCloseTo(Math.sqrt((3 * 0.0625 + 0.5625) / 3) / 2, within(1e-12));
+        assertThat(result.accNormStandardError()).isCloseTo(Math.sqrt((3 * 0.0625 + 0.5625) / 3) / 2, within(1e-12));
     }
 
     @Test

@@ -56,7 +56,9 @@ class ZeroShotTaskTest {
         assertThat(only(ZeroShotTask.OPENBOOKQA, """
                 {"question": "Fog comes from", "choices": ["a marsh", "a desert"], "gold": 1}"""))
                 .isEqualTo(new Question(
-                        List.of(new Choice("Fog comes from", " a marsh", 7), new Choice("Fog comes from", " a desert", 8)),
+                        List.of(
+                                new Choice("Fog comes from", " a marsh", 7),
+                                new Choice("Fog comes from", " a desert", 8)),
                         1));
     }
 
@@ -76,7 +78,9 @@ class ZeroShotTaskTest {
                 "choices": ["[substeps] Then sit.", "and run [away]"], "gold": 0}""".replace("\n", " ")))
                 .isEqualTo(new Question(
                         // the harness strips before it takes marks out: the blank after a leading one stays
-                        List.of(new Choice(" " + context, "  Then sit.", 10), new Choice(" " + context, " and run ", 8)),
+                        List.of(
+                                new Choice(" " + context, "  Then sit.", 10),
+                                new Choice(" " + context, " and run ", 8)),
                         0));
     }
 
@@ -85,7 +89,8 @@ class ZeroShotTaskTest {
         Question question = only(ZeroShotTask.HELLASWAG, """
                 {"activity_label": "Rowing", "ctx_a": "A boat lies there.", "ctx_b": "a MAN", "ctx": "not this",
                 "choices": ["rows.", "sleeps."], "gold": 0}""".replace("\n", " "));
-        assertThat(question.choices().getFirst()).isEqualTo(new Choice("Rowing: A boat lies there. A man", " rows.", 5));
+        assertThat(question.choices().getFirst())
+                .isEqualTo(new Choice("Rowing: A boat lies there. A man", " rows.", 5));
     }
 
     @Test
@@ -139,7 +144,8 @@ class ZeroShotTaskTest {
     @Test
     void aSentenceWithoutABlankIsRefused() {
         assertThatThrownBy(() -> only(
-                        ZeroShotTask.WINOGRANDE, "{\"sentence\": \"no gap\", \"choices\": [\"a\", \"b\"], \"gold\": 0}"))
+                        ZeroShotTask.WINOGRANDE,
+                        "{\"sentence\": \"no gap\", \"choices\": [\"a\", \"b\"], \"gold\": 0}"))
                 .isInstanceOf(FormatException.class)
                 .hasMessage("winogrande.jsonl: line 1: sentence: got \"no gap\", want a _ with words after it");
     }
@@ -160,6 +166,7 @@ class ZeroShotTaskTest {
         assertThat(ZeroShotTask.named("arc_easy")).isEqualTo(ZeroShotTask.ARC_EASY);
         assertThatThrownBy(() -> ZeroShotTask.named("mmlu"))
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessage("task: got mmlu, want piqa, arc_easy, arc_challenge, hellaswag, winogrande, boolq, openbookqa");
+                .hasMessage(
+                        "task: got mmlu, want piqa, arc_easy, arc_challenge, hellaswag, winogrande, boolq, openbookqa");
     }
 }
