@@ -2,6 +2,7 @@ package dev.salient.pipeline;
 
 import dev.salient.packed.GroupAffine;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -54,6 +55,6 @@ final class GridCount {
             double from = Math.pow(2, bin.getKey() / BINS_PER_OCTAVE);
             bins.add(new Bin(from, from * Math.pow(2, 1 / BINS_PER_OCTAVE), bin.getValue()));
         }
-        return new Counts(form, java.util.Arrays.stream(codes).boxed().toList(), bins, negative, zero);
+        return new Counts(form, Arrays.stream(codes).boxed().toList(), bins, negative, zero);
     }
 }
