@@ -20,7 +20,7 @@ record Comparison(String model, String other, String measure, Interval differenc
     private static final String PERPLEXITY = "perplexity";
     private static final String KL = "kl";
 
-    /** Less than this the same weights may differ by: sums in fp32, in an order that the compiler chooses. */
+    /** Less than this the same weights may differ by: sums in fp32, in an order of each storage form's own. */
     private static final double ROUNDING = 1e-6;
 
     /** Of every pair of models. */
