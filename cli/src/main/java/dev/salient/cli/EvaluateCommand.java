@@ -113,11 +113,12 @@ final class EvaluateCommand implements Command {
             for (int m = 0; m < scores.size(); m++) {
                 warnings.get(m)
                         .addAll(Comparison.warnings(comparisons, open.names().get(m)));
-                MoreMeasures.Subject subject =
-                        MoreMeasures.Subject.of(open.all().get(m));
+                OpenModels.OpenModel own = open.all().get(m);
+                MoreMeasures.Subject subject = MoreMeasures.Subject.of(own);
+                Collapse texts = open.isOriginal(own) ? originalTexts : more.findTexts(console, subject);
                 Further further = new Further(
                         MoreMeasures.answers(console, subject, questions),
-                        MoreMeasures.verdict(more.findTexts(console, subject), originalTexts),
+                        MoreMeasures.verdict(texts, originalTexts),
                         more.findRates(console, subject, threadCount),
                         warnings.get(m));
                 evaluations.add(evaluation(open, read, m, scores.get(m), further));

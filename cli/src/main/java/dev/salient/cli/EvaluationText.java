@@ -11,10 +11,7 @@ import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.stream.Collectors;
 
@@ -74,14 +71,10 @@ record EvaluationText(List<Path> files, Evaluation.Text description, Windows win
     }
 
     private static String sha256(List<Path> files) throws IOException {
-        try {
-            MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            for (Path file : files) {
-                digest.update(Files.readAllBytes(file));
-            }
-            return HexFormat.of().formatHex(digest.digest());
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java platform has SHA-256", e);
+        Sha256 hash = new Sha256();
+        for (Path file : files) {
+            hash.with(Files.readAllBytes(file));
         }
+        return hash.hex();
     }
 }

@@ -10,10 +10,7 @@ import dev.salient.model.PackedLanguageModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -25,6 +22,9 @@ import org.jspecify.annotations.Nullable;
  */
 record OpenModels(List<OpenModel> all, @Nullable OpenModel original) implements AutoCloseable {
     static final String MANIFEST = "salient-run.json";
+
+    /** Enough that two keys never meet, and short enough for a folder's name. */
+    private static final int KEY_DIGITS = 32;
 
     OpenModels {
         all = List.copyOf(all);
@@ -107,6 +107,11 @@ record OpenModels(List<OpenModel> all, @Nullable OpenModel original) implements 
         return original == null ? all.getFirst() : original;
     }
 
+    /** Whether a model has the original's weights, and so is the same one. */
+    boolean isOriginal(OpenModel model) {
+        return original != null && model.model == original.model;
+    }
+
     List<OpenModel> withOriginal() {
         List<OpenModel> models = new ArrayList<>(all);
         if (original != null) {
@@ -124,12 +129,7 @@ record OpenModels(List<OpenModel> all, @Nullable OpenModel original) implements 
     String key(OpenModel model, String text) {
         String all = "1 %s %s %s %s"
                 .formatted(model.sha256, original == null ? "none" : original.sha256, text, Root.Version.find());
-        try {
-            byte[] digest = MessageDigest.getInstance("SHA-256").digest(all.getBytes(UTF_8));
-            return HexFormat.of().formatHex(digest, 0, 16);
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java platform has SHA-256", e);
-        }
+        return new Sha256().with(all.getBytes(UTF_8)).hex().substring(0, KEY_DIGITS);
     }
 
     @Override

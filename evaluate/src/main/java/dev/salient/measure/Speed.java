@@ -4,7 +4,6 @@ import dev.salient.model.LanguageModel;
 import dev.salient.model.LanguageModel.KvCache;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 
@@ -107,9 +106,6 @@ public record Speed(double prefill, double decode, List<Double> prefills, List<D
 
     /** The middle one; of an even number the mean of the two in the middle. */
     static double median(List<Double> values) {
-        List<Double> sorted = new ArrayList<>(values);
-        Collections.sort(sorted);
-        int half = sorted.size() / 2;
-        return sorted.size() % 2 == 1 ? sorted.get(half) : (sorted.get(half - 1) + sorted.get(half)) / 2;
+        return Bootstrap.percentile(values.stream().mapToDouble(v -> v).sorted().toArray(), 0.5);
     }
 }

@@ -17,6 +17,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 
 /**
@@ -108,7 +109,7 @@ public record ModelComparison(String measure, List<Model> models) {
 
     private static Model model(String name, JsonNode json, String quality) {
         JsonNode node = json.at(quality);
-        double value = number(node.path("mean"), number(node.path("value"), Double.NaN));
+        double value = numberOr(node.path("mean"), numberOr(node.path("value"), Double.NaN));
         if (Double.isNaN(value)) {
             throw new IllegalArgumentException(
                     "%s: got no perplexity, want one, since not all have a KL divergence".formatted(name));
@@ -116,14 +117,14 @@ public record ModelComparison(String measure, List<Model> models) {
         return new Model(
                 name,
                 value,
-                number(node.path("low"), value),
-                number(node.path("high"), value),
-                number(json.path("bitsPerWeight"), Double.NaN),
-                number(json.path("weightBytes"), Double.NaN),
-                number(json.at("/speed/decodeTokensPerSecond"), Double.NaN));
+                numberOr(node.path("low"), value),
+                numberOr(node.path("high"), value),
+                numberOr(json.path("bitsPerWeight"), Double.NaN),
+                numberOr(json.path("weightBytes"), Double.NaN),
+                numberOr(json.at("/speed/decodeTokensPerSecond"), Double.NaN));
     }
 
-    private static double number(JsonNode node, double absent) {
+    private static double numberOr(JsonNode node, double absent) {
         return node.isNumber() ? node.asDouble() : absent;
     }
 
@@ -226,26 +227,21 @@ public record ModelComparison(String measure, List<Model> models) {
                 Cell.number(shown(model.speed())));
     }
 
-    private static String number(double value) {
-        return Markup.number(value);
-    }
-
     private static String shown(double value) {
-        return Double.isNaN(value) ? "" : Markup.number(value);
+        return Double.isNaN(value) ? "" : number(value);
     }
 
     private void figure(Page page, Cost cost) {
         String title = measure + " against " + cost.label;
         Axis across = Axis.around(cost.label, measured(cost).mapToDouble(cost::shown));
         double[] ends = measured(cost)
-                .flatMapToDouble(m -> java.util.stream.DoubleStream.of(m.low(), m.quality(), m.high()))
+                .flatMapToDouble(m -> DoubleStream.of(m.low(), m.quality(), m.high()))
                 .toArray();
-        boolean wide = java.util.stream.DoubleStream.of(ends).min().orElse(0) > 0
-                && java.util.stream.DoubleStream.of(ends).max().orElse(1)
-                        > 20 * java.util.stream.DoubleStream.of(ends).min().orElse(1);
-        Axis up = wide
-                ? Axis.logarithmic(measure, java.util.stream.DoubleStream.of(ends))
-                : Axis.around(measure, java.util.stream.DoubleStream.of(ends));
+        double least = DoubleStream.of(ends).min().orElse(0);
+        double most = DoubleStream.of(ends).max().orElse(0);
+        Axis up = least > 0 && most > 20 * least
+                ? Axis.logarithmic(measure, DoubleStream.of(ends))
+                : Axis.around(measure, DoubleStream.of(ends));
         Plot plot = new Plot(title, across, up);
         Set<Model> front = front(cost);
         plot.steps(

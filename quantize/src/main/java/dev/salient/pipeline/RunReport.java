@@ -105,7 +105,7 @@ final class RunReport {
                         WeightError.of(original.weights().blocks().get(block).linear(linear), weight);
                 inBlock = inBlock.plus(error);
                 ModelSummary.Part part = parts.get(id.toString());
-                ObjectNode json = linears.addObject().put("name", linear.name().toLowerCase(java.util.Locale.ROOT));
+                ObjectNode json = linears.addObject().put("name", linear.label());
                 if (part != null) {
                     json.put("form", part.format()).put("bitsPerWeight", part.bitsPerWeight());
                 }

@@ -16,7 +16,6 @@ import dev.salient.torch.TorchDevice;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * Finds which weights of a model matter, without quantizing it. With the same text, samples, tokens and seed it shares
@@ -77,7 +76,7 @@ public final class SaliencyRun {
             ArrayNode linears = blocks.addObject().put("block", block).putArray("linears");
             for (Linear linear : Linear.values()) {
                 linears.addObject()
-                        .put("name", linear.name().toLowerCase(Locale.ROOT))
+                        .put("name", linear.label())
                         .set("saliency", RunReport.summary(file, new LinearId(block, linear), config));
             }
         }
