@@ -40,7 +40,9 @@ final class OwnStories {
             try (BatchDecoder decoder = new BatchDecoder(model.withHeadOf(allowed, device), AT_ONCE, context, device)) {
                 List<String> stories = new ArrayList<>(java.util.Collections.nCopies(how.prompts(), ""));
                 new StoryWriter(decoder, tokenizer, settings, number -> task(tokenizer, how.seed(), number))
-                        .write(IntStream.range(0, how.prompts()).boxed().toList(), stories::set);
+                        .write(
+                                IntStream.range(0, how.prompts()).boxed().toList(),
+                                (number, text, ended) -> stories.set(number, ended ? text : ""));
                 stories.stream().map(StoryFilter::plain).filter(filter::keeps).forEach(kept::add);
             }
         }

@@ -48,7 +48,7 @@ public record Recipe(
      * @param model its folder or file below the data folder
      * @param prompts how many are asked for; fewer are kept
      * @param atOnce written side by side
-     * @param maxTokens of a story that has not ended by then and is thrown away
+     * @param maxTokens of a story; one that has not ended by then is cut at the end of a sentence
      * @param minProbability tokens less likely than this share of the likeliest one are never drawn
      * @param firstEpoch of training, counted from 0, in which they join
      */

@@ -18,6 +18,10 @@ public final class StoryFilter {
     private static final Pattern NOT_A_STORY =
             Pattern.compile("\\b(ai|assistant|story about|write|once upon a time once|moral of)\\b");
 
+    private static final Pattern SENTENCE_END = Pattern.compile("(?<=[.!?])(?=\\s|$)|(?<=[.!?]\")(?=\\s|$)");
+    /** "new new", but "very very" is English. */
+    private static final Pattern TWICE = Pattern.compile("\\b(?!very)(\\w+) \\1\\b");
+
     /** Share of a story's words that are different, at least. */
     private static final double LEAST_DIFFERENT = 0.35;
 
@@ -42,12 +46,36 @@ public final class StoryFilter {
                 .strip();
     }
 
+    /**
+     * A story's whole sentences up to the one with which it begins to repeat itself; all of a good story.
+     *
+     * <p>Small models tell well for some sentences and then circle.
+     */
+    public static String beginning(String story) {
+        StringBuilder told = new StringBuilder();
+        int good = 0;
+        for (String sentence : SENTENCE_END.split(story, -1)) {
+            told.append(sentence);
+            String words = told.toString().strip();
+            if (repeats(words, words.toLowerCase(Locale.ROOT).split("\\s+", -1))) {
+                break;
+            }
+            boolean quotesClosed = words.chars().filter(c -> c == '"').count() % 2 == 0;
+            good = quotesClosed && isEnded(words) ? told.length() : good;
+        }
+        return told.substring(0, good).strip();
+    }
+
+    private static boolean isEnded(String story) {
+        return story.matches("(?s).*[.!?]\"?");
+    }
+
     /** Whether this story is kept; if so, it counts as told. */
     public boolean keeps(String story) {
         String[] words = story.toLowerCase(Locale.ROOT).split("\\s+", -1);
         boolean good = words.length >= minWords
                 && words.length <= maxWords
-                && story.matches("(?s).*[.!?]\"?")
+                && isEnded(story)
                 && LETTERS.matcher(story).matches()
                 && !NOT_A_STORY.matcher(story.toLowerCase(Locale.ROOT)).find()
                 && story.chars().filter(c -> c == '"').count() % 2 == 0
@@ -55,7 +83,7 @@ public final class StoryFilter {
         return good && told.add(String.join(" ", words));
     }
 
-    /** A sentence told twice, five words told three times, or few different words. */
+    /** A word or a sentence told twice, five words told three times, or few different words. */
     private static boolean repeats(String story, String[] words) {
         Set<String> sentences = new HashSet<>();
         for (String sentence : story.split("(?<=[.!?])[\"\\s]+", -1)) {
@@ -70,6 +98,7 @@ public final class StoryFilter {
                 return true;
             }
         }
-        return new HashSet<>(List.of(words)).size() < LEAST_DIFFERENT * words.length;
+        return TWICE.matcher(story.toLowerCase(Locale.ROOT)).find()
+                || new HashSet<>(List.of(words)).size() < LEAST_DIFFERENT * words.length;
     }
 }

@@ -36,7 +36,7 @@ public final class StoryWriter {
      * How texts are written.
      *
      * @param atOnce texts written at once
-     * @param maxTokens of a text beyond its prompt; a text that has not ended by then is thrown away
+     * @param maxTokens of a text beyond its prompt; a text that has not ended by then is handed over as it is
      * @param minProbability tokens less likely than this share of the likeliest one are never drawn
      * @param allowed the token of each row of the model's head, which may hold a part of the vocabulary only
      * @param ends tokens that end a text
@@ -71,8 +71,12 @@ public final class StoryWriter {
     /** Receives the texts in the order in which they end. */
     @FunctionalInterface
     public interface Sink {
-        /** Takes a text; empty where it grew too long without an end. */
-        void accept(int number, String text);
+        /**
+         * Takes a text.
+         *
+         * @param ended false where it grew too long without an end
+         */
+        void accept(int number, String text, boolean ended);
     }
 
     private static final class Slot {
@@ -164,7 +168,7 @@ public final class StoryWriter {
         int number = slot.number;
         if (settings.ends.contains(token)) {
             slot.number = FREE;
-            sink.accept(number, tokenizer.decode(ids(slot.text)));
+            sink.accept(number, tokenizer.decode(ids(slot.text)), true);
             return;
         }
         slot.text.add(token);
@@ -172,7 +176,7 @@ public final class StoryWriter {
         slot.left--;
         if (slot.left == 0 || !hasRoom) {
             slot.number = FREE;
-            sink.accept(number, "");
+            sink.accept(number, tokenizer.decode(ids(slot.text)), false);
         }
     }
 

@@ -76,7 +76,7 @@ final class WrittenStories {
                 .filter(number -> !ended.containsKey(number))
                 .boxed()
                 .toList();
-        write(left, output.device, (number, text) -> {
+        write(left, output.device, (number, text, hasEnded) -> {
             ended.put(number, StoryFilter.plain(text));
             append(part, number, ended.get(number));
             output.listener.onStory(ended.size(), how.prompts());
@@ -84,8 +84,9 @@ final class WrittenStories {
         StoryFilter filter = new StoryFilter(MIN_WORDS, MAX_WORDS);
         StringBuilder kept = new StringBuilder();
         for (String story : ended.values()) {
-            if (filter.keeps(story)) {
-                kept.append(story).append('\n').append(Stories.END).append('\n');
+            String told = StoryFilter.beginning(story);
+            if (filter.keeps(told)) {
+                kept.append(told).append('\n').append(Stories.END).append('\n');
             }
         }
         JsonFiles.writeText(file, kept.toString());

@@ -41,6 +41,23 @@ class StoryFilterTest {
     }
 
     @Test
+    void aStoryThatCirclesIsToldUntilItDoes() {
+        String circling = " He walked along the river. He walked along the river. He walked along the river. The end.";
+        assertThat(StoryFilter.beginning(STORY + circling)).isEqualTo(STORY + " He walked along the river.");
+        assertThat(StoryFilter.beginning(STORY + " He saw a new new boat. He left."))
+                .isEqualTo(STORY);
+    }
+
+    @Test
+    void aStoryWithoutAnEndIsToldToItsLastWholeSentence() {
+        assertThat(StoryFilter.beginning(STORY)).isEqualTo(STORY);
+        assertThat(StoryFilter.beginning(STORY + " Then he went")).isEqualTo(STORY);
+        assertThat(StoryFilter.beginning(STORY + " Tom said: \"I am hungry. We"))
+                .isEqualTo(STORY);
+        assertThat(StoryFilter.beginning("Then he went")).isEmpty();
+    }
+
+    @Test
     void punctuationBecomesThatOfAKeyboard() {
         assertThat(StoryFilter.plain(" \u201cIt\u2019s mine\u201d\u2014he  said\u2026 \n\n Then  \nnight. "))
                 .isEqualTo("\"It's mine\" - he said...\nThen\nnight.");

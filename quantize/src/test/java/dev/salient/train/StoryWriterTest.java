@@ -31,8 +31,8 @@ class StoryWriterTest {
     }
 
     @Test
-    void aTextWithoutAnEndIsHandedOutEmpty() throws IOException {
-        assertThat(write(3, 1, 5).values()).contains("");
+    void aTextWithoutAnEndIsHandedOutAsItIs() throws IOException {
+        assertThat(write(3, 1, 5).values()).anyMatch(text -> text.startsWith("false") && text.length() > 5);
     }
 
     /** A model of random weights writes nonsense, but the same nonsense for the same number. */
@@ -50,7 +50,9 @@ class StoryWriterTest {
         Map<Integer, String> texts = new TreeMap<>();
         try (BatchDecoder decoder = new BatchDecoder(model, atOnce, 64, CPU)) {
             new StoryWriter(decoder, tokenizer, settings, number -> new StoryWriter.Task(List.of(5 + number, 7), 1))
-                    .write(IntStream.range(0, count).boxed().toList(), texts::put);
+                    .write(
+                            IntStream.range(0, count).boxed().toList(),
+                            (number, text, ended) -> texts.put(number, ended + text));
         }
         return texts;
     }
