@@ -15,6 +15,8 @@ final class HeatMap {
     private static final int CELL_HEIGHT = 7;
     private static final int WIDTH = 480;
     private static final int LEFT = 30;
+    /** The first row's number is higher than its cell. */
+    private static final int TOP = 5;
 
     private HeatMap() {}
 
@@ -22,8 +24,9 @@ final class HeatMap {
     static String svg(String title, List<List<Double>> profiles) {
         int height = Math.max(1, profiles.size()) * CELL_HEIGHT;
         StringBuilder svg =
-                new StringBuilder("<svg class=\"map\" role=\"img\" preserveAspectRatio=\"none\" viewBox=\"0 0 "
-                        + WIDTH + " " + (height + 2) + "\" aria-label=\"" + escape(title) + "\">\n<title>"
+                new StringBuilder("<svg class=\"map\" role=\"img\" preserveAspectRatio=\"none\" viewBox=\"0 -"
+                        + TOP + " " + WIDTH + " " + (TOP + height + 2) + "\" aria-label=\"" + escape(title)
+                        + "\">\n<title>"
                         + escape(title)
                         + "</title><rect class=\"ground\" x=\"" + LEFT + "\" y=\"0\" width=\"" + (WIDTH - LEFT)
                         + "\" height=\""
