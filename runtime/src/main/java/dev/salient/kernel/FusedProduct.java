@@ -7,7 +7,12 @@ import static dev.salient.kernel.Codes.threeBits;
 import static dev.salient.kernel.Codes.unsigned;
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
+import static java.lang.invoke.MethodHandles.lookup;
+import static java.lang.invoke.MethodType.methodType;
 
+import java.lang.invoke.MethodHandle;
+import java.util.EnumMap;
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
@@ -18,18 +23,30 @@ import jdk.incubator.vector.IntVector;
  * minima meet only the chunk's sum of activations, outside the inner loop.
  */
 final class FusedProduct {
+    private static final EnumMap<CodeLayout, MethodHandle> KERNELS = Apart.methods(
+            lookup(), methodType(void.class, Tile.class, Input.class, float[].class, int.class), FusedProduct::kernel);
+
     private FusedProduct() {}
+
+    private static String kernel(CodeLayout layout) {
+        return switch (layout) {
+            case TWO_BITS -> "twoBits";
+            case THREE_BITS -> "threeBitStream";
+            case NIBBLE_PAIRS, NIBBLE_HALVES -> "nibbles";
+            case FIVE_BITS -> "fiveBits";
+            case UNSIGNED_BYTES -> "unsignedBytes";
+            case SIGNED_BYTES -> "signedBytes";
+            case VALUES -> "values";
+        };
+    }
 
     /** Writes the products of all the tile's rows to {@code y[first]} and following. */
     static void multiply(Tile tile, Input x, float[] y, int first) {
-        switch (tile.layout) {
-            case TWO_BITS -> twoBits(tile, x, y, first);
-            case THREE_BITS -> threeBitStream(tile, x, y, first);
-            case NIBBLE_PAIRS, NIBBLE_HALVES -> nibbles(tile, x, y, first);
-            case FIVE_BITS -> fiveBits(tile, x, y, first);
-            case UNSIGNED_BYTES -> unsignedBytes(tile, x, y, first);
-            case SIGNED_BYTES -> signedBytes(tile, x, y, first);
-            case VALUES -> values(tile, x, y, first);
+        MethodHandle kernel = Objects.requireNonNull(KERNELS.get(tile.layout));
+        try {
+            kernel.invokeExact(tile, x, y, first);
+        } catch (Throwable e) {
+            throw Apart.thrown(e);
         }
     }
 
@@ -47,7 +64,7 @@ final class FusedProduct {
         return total;
     }
 
-    private static void twoBits(Tile tile, Input input, float[] y, int first) {
+    static void twoBits(Tile tile, Input input, float[] y, int first) {
         byte[] codes = tile.bytes;
         float[] x = input.values;
         for (int row = 0; row < tile.rows; row++) {
@@ -72,7 +89,7 @@ final class FusedProduct {
         return floats(bytes.and(0xC0)).fma(load(x, at + 48), sum);
     }
 
-    private static void nibbles(Tile tile, Input input, float[] y, int first) {
+    static void nibbles(Tile tile, Input input, float[] y, int first) {
         byte[] codes = tile.bytes;
         float[] x = input.values;
         for (int row = 0; row < tile.rows; row++) {
@@ -95,7 +112,7 @@ final class FusedProduct {
         return floats(bytes.and(0xF0)).fma(load(x, at + 16), sum);
     }
 
-    private static void fiveBits(Tile tile, Input input, float[] y, int first) {
+    static void fiveBits(Tile tile, Input input, float[] y, int first) {
         byte[] codes = tile.bytes;
         float[] x = input.values;
         for (int row = 0; row < tile.rows; row++) {
@@ -118,7 +135,7 @@ final class FusedProduct {
         }
     }
 
-    private static void threeBitStream(Tile tile, Input input, float[] y, int first) {
+    static void threeBitStream(Tile tile, Input input, float[] y, int first) {
         byte[] codes = tile.bytes;
         float[] x = input.values;
         for (int row = 0; row < tile.rows; row++) {
@@ -136,7 +153,7 @@ final class FusedProduct {
         }
     }
 
-    private static void unsignedBytes(Tile tile, Input input, float[] y, int first) {
+    static void unsignedBytes(Tile tile, Input input, float[] y, int first) {
         byte[] codes = tile.bytes;
         float[] x = input.values;
         for (int row = 0; row < tile.rows; row++) {
@@ -154,7 +171,7 @@ final class FusedProduct {
         }
     }
 
-    private static void signedBytes(Tile tile, Input input, float[] y, int first) {
+    static void signedBytes(Tile tile, Input input, float[] y, int first) {
         byte[] codes = tile.bytes;
         float[] x = input.values;
         for (int row = 0; row < tile.rows; row++) {
@@ -172,7 +189,7 @@ final class FusedProduct {
         }
     }
 
-    private static void values(Tile tile, Input input, float[] y, int first) {
+    static void values(Tile tile, Input input, float[] y, int first) {
         float[] w = tile.values;
         float[] x = input.values;
         int width = tile.width;

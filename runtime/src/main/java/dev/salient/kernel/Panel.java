@@ -13,7 +13,7 @@ final class Panel {
     private float[] rows = new float[0];
     /** [in, ROWS]. */
     private float[] values = new float[0];
-    /** [6, ROWS], for a panel at the weight's end. */
+    /** [4, ROWS], for a panel at the weight's end. */
     private final float[] edge = new float[MicroKernel.ROWS * ROWS];
 
     /**

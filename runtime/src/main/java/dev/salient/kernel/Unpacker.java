@@ -7,32 +7,53 @@ import static dev.salient.kernel.Codes.threeBits;
 import static dev.salient.kernel.Codes.unsigned;
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
+import static java.lang.invoke.MethodHandles.lookup;
+import static java.lang.invoke.MethodType.methodType;
 
+import java.lang.invoke.MethodHandle;
+import java.util.EnumMap;
+import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
 /** Values of a tile's row, in plane order: what a product with many tokens begins with. */
 final class Unpacker {
+    private static final EnumMap<CodeLayout, MethodHandle> KERNELS = Apart.methods(
+            lookup(), methodType(void.class, Tile.class, int.class, float[].class, int.class), Unpacker::kernel);
+
     private Unpacker() {}
+
+    private static String kernel(CodeLayout layout) {
+        return switch (layout) {
+            case TWO_BITS -> "twoBits";
+            case THREE_BITS -> "threeBitStream";
+            case NIBBLE_PAIRS, NIBBLE_HALVES -> "nibbles";
+            case FIVE_BITS -> "fiveBits";
+            case UNSIGNED_BYTES -> "unsignedBytes";
+            case SIGNED_BYTES -> "signedBytes";
+            case VALUES -> "values";
+        };
+    }
 
     /** Writes one row's values to {@code values[to]} and following. */
     static void unpack(Tile tile, int row, float[] values, int to) {
-        switch (tile.layout) {
-            case TWO_BITS -> twoBits(tile, row, values, to);
-            case THREE_BITS -> threeBitStream(tile, row, values, to);
-            case NIBBLE_PAIRS, NIBBLE_HALVES -> nibbles(tile, row, values, to);
-            case FIVE_BITS -> fiveBits(tile, row, values, to);
-            case UNSIGNED_BYTES -> unsignedBytes(tile, row, values, to);
-            case SIGNED_BYTES -> signedBytes(tile, row, values, to);
-            case VALUES -> System.arraycopy(tile.values, row * tile.width, values, to, tile.width);
+        MethodHandle kernel = Objects.requireNonNull(KERNELS.get(tile.layout));
+        try {
+            kernel.invokeExact(tile, row, values, to);
+        } catch (Throwable e) {
+            throw Apart.thrown(e);
         }
+    }
+
+    static void values(Tile tile, int row, float[] values, int to) {
+        System.arraycopy(tile.values, row * tile.width, values, to, tile.width);
     }
 
     private static FloatVector broadcast(float value) {
         return FloatVector.broadcast(FLOATS, value);
     }
 
-    private static void twoBits(Tile tile, int row, float[] values, int to) {
+    static void twoBits(Tile tile, int row, float[] values, int to) {
         int at = tile.codesAt(row);
         for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
             float scale = tile.scales[row * tile.chunks + c];
@@ -48,7 +69,7 @@ final class Unpacker {
         }
     }
 
-    private static void nibbles(Tile tile, int row, float[] values, int to) {
+    static void nibbles(Tile tile, int row, float[] values, int to) {
         int at = tile.codesAt(row);
         for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
             float scale = tile.scales[row * tile.chunks + c];
@@ -62,7 +83,7 @@ final class Unpacker {
         }
     }
 
-    private static void fiveBits(Tile tile, int row, float[] values, int to) {
+    static void fiveBits(Tile tile, int row, float[] values, int to) {
         int at = tile.codesAt(row);
         for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
             FloatVector scale = broadcast(tile.scales[row * tile.chunks + c]);
@@ -79,7 +100,7 @@ final class Unpacker {
         }
     }
 
-    private static void threeBitStream(Tile tile, int row, float[] values, int to) {
+    static void threeBitStream(Tile tile, int row, float[] values, int to) {
         int at = tile.codesAt(row);
         for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
             FloatVector scale = broadcast(tile.scales[row * tile.chunks + c]);
@@ -90,7 +111,7 @@ final class Unpacker {
         }
     }
 
-    private static void unsignedBytes(Tile tile, int row, float[] values, int to) {
+    static void unsignedBytes(Tile tile, int row, float[] values, int to) {
         int at = tile.codesAt(row);
         for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
             FloatVector scale = broadcast(tile.scales[row * tile.chunks + c]);
@@ -101,7 +122,7 @@ final class Unpacker {
         }
     }
 
-    private static void signedBytes(Tile tile, int row, float[] values, int to) {
+    static void signedBytes(Tile tile, int row, float[] values, int to) {
         int at = tile.codesAt(row);
         for (int c = 0; c < tile.chunks; c++, at += tile.stride) {
             FloatVector scale = broadcast(tile.scales[row * tile.chunks + c]);

@@ -6,18 +6,18 @@ import static dev.salient.kernel.MicroKernel.WIDTH;
 import java.util.Arrays;
 
 /**
- * Attention of six query rows at a time over the cached tokens; one member's own buffers.
+ * Attention of four query rows at a time over the cached tokens; one member's own buffers.
  *
  * <p>The query heads that share a key/value head are rows of one small matrix, token by token. Its products with the
  * keys and with the values run through the same micro-kernel as linear layers.
  */
 final class VectorAttention {
     private final MicroKernel kernel = new MicroKernel();
-    /** [6, headSize], times 1 / sqrt(headSize). */
+    /** [4, headSize], times 1 / sqrt(headSize). */
     private float[] queries = new float[0];
-    /** [6, positions rounded up]. */
+    /** [4, positions rounded up]. */
     private float[] weights = new float[0];
-    /** [6, headSize rounded up]. */
+    /** [4, headSize rounded up]. */
     private float[] mixed = new float[0];
 
     /** Query rows that share a key/value head, over all tokens. */
