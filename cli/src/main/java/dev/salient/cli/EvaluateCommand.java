@@ -68,7 +68,8 @@ final class EvaluateCommand implements Command {
     @Option(
             names = "--cache",
             paramLabel = "DIR",
-            description = "Where finished windows are kept until all are done. Default: the user's cache folder.")
+            description =
+                    "Where finished windows and answers are kept until all are done. Default: the user's cache folder.")
     private Path cache = CacheFolder.path();
 
     @Mixin
@@ -117,7 +118,8 @@ final class EvaluateCommand implements Command {
                 MoreMeasures.Subject subject = MoreMeasures.Subject.of(own);
                 Collapse texts = open.isOriginal(own) ? originalTexts : more.findTexts(console, subject);
                 Further further = new Further(
-                        MoreMeasures.answers(console, subject, questions),
+                        MoreMeasures.answers(
+                                console, subject, questions, files.get(m).folder()),
                         MoreMeasures.verdict(texts, originalTexts),
                         more.findRates(console, subject, threadCount),
                         warnings.get(m));

@@ -1,8 +1,10 @@
 package dev.salient.cli;
 
 import static dev.salient.tensor.Preconditions.require;
+import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.salient.format.Checkpoint;
+import dev.salient.measure.AnswerFile;
 import dev.salient.measure.Collapse;
 import dev.salient.measure.Evaluation;
 import dev.salient.measure.MultipleChoice;
@@ -88,16 +90,22 @@ final class MoreMeasures {
         }
     }
 
-    /** Asks a model all questions. */
+    /**
+     * Asks a model all questions.
+     *
+     * @param kept the folder where its answers are kept until the evaluation is done
+     */
     static List<Evaluation.Task> answers(
-            Console console, Subject subject, Map<ZeroShotTask, List<Question>> questions) {
+            Console console, Subject subject, Map<ZeroShotTask, List<Question>> questions, Path kept)
+            throws IOException {
         List<Evaluation.Task> results = new ArrayList<>();
         for (Map.Entry<ZeroShotTask, List<Question>> task : questions.entrySet()) {
             String label = task.getKey().label();
+            AnswerFile store = AnswerFile.open(kept.resolve(label + "-" + hash(task.getValue())));
             try (Progress progress = console.progress(
                     subject.name + " " + label, "items", task.getValue().size())) {
-                MultipleChoice result =
-                        MultipleChoice.of(subject.model, subject.tokenizer, task.getValue(), (done, all, value) -> {
+                MultipleChoice result = MultipleChoice.of(
+                        subject.model, subject.tokenizer, task.getValue(), store, (done, all, value) -> {
                             progress.note(String.format(Locale.ROOT, "%.1f %% right so far", 100 * value));
                             progress.advance(1);
                         });
@@ -111,6 +119,16 @@ final class MoreMeasures {
             }
         }
         return results;
+    }
+
+    private static String hash(List<Question> questions) {
+        Sha256 hash = new Sha256();
+        for (Question question : questions) {
+            for (Question.Choice choice : question.choices()) {
+                hash.with((choice.context() + '\0' + choice.continuation() + '\0').getBytes(UTF_8));
+            }
+        }
+        return hash.hex();
     }
 
     /** What a model writes; null where nobody asked. */

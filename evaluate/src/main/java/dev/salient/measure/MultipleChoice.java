@@ -3,6 +3,7 @@ package dev.salient.measure;
 import dev.salient.model.LanguageModel;
 import dev.salient.model.LanguageModel.KvCache;
 import dev.salient.tokenizer.Tokenizer;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -17,7 +18,7 @@ import java.util.stream.IntStream;
  *
  * <pre>{@code
  * List<Question> questions = ZeroShotTask.named("piqa").read(folder, 200);
- * MultipleChoice result = MultipleChoice.of(model, tokenizer, questions, Progress.NONE);
+ * MultipleChoice result = MultipleChoice.of(model, tokenizer, questions, AnswerStore.NONE, Progress.NONE);
  * double accuracy = result.acc();
  * }</pre>
  *
@@ -32,10 +33,12 @@ public record MultipleChoice(List<Answer> answers) {
     /**
      * Asks a model. What a choice's text has in common with the one before is computed once.
      *
+     * @param store of answers that are known, and where new ones are kept
      * @param progress told of each question, with {@code acc} so far
      */
     public static MultipleChoice of(
-            LanguageModel model, Tokenizer tokenizer, List<Question> questions, Progress progress) {
+            LanguageModel model, Tokenizer tokenizer, List<Question> questions, AnswerStore store, Progress progress)
+            throws IOException {
         requireSome(questions.size());
         int context = model.config().contextLength();
         List<List<Sequence>> sequences = new ArrayList<>();
@@ -51,14 +54,18 @@ public record MultipleChoice(List<Answer> answers) {
         List<Answer> answers = new ArrayList<>();
         int right = 0;
         try (KvCache cache = model.newCache(longest)) {
-            Reader reader = new Reader(model, cache);
             for (Question question : questions) {
-                Windows.stopIfInterrupted("questions", answers.size(), questions.size());
-                Answer answer = new Answer(
-                        question,
-                        sequences.get(answers.size()).stream()
-                                .map(reader::logLikelihood)
-                                .toList());
+                int index = answers.size();
+                List<Double> known = store.find(index, question);
+                if (known.isEmpty()) {
+                    Windows.stopIfInterrupted("questions", index, questions.size());
+                    Reader reader = new Reader(model, cache); // an answer does not depend on what was asked before
+                    known = sequences.get(index).stream()
+                            .map(reader::logLikelihood)
+                            .toList();
+                    store.keep(index, known);
+                }
+                Answer answer = new Answer(question, known);
                 answers.add(answer);
                 right += answer.right() ? 1 : 0;
                 progress.windowDone(answers.size(), questions.size(), (double) right / answers.size());

@@ -31,7 +31,7 @@ public record Scores(List<WindowScores> windows) {
         long tokens = 0;
         try (Reader reader = new Reader(models, windows, work.threads())) {
             for (int w = 0; w < windows.count(); w++) {
-                Windows.stopIfInterrupted("measurement", w, windows.count());
+                Windows.stopIfInterrupted("windows", w, windows.count());
                 List<WindowScores> window = reader.read(w);
                 for (int m = 0; m < window.size(); m++) {
                     all.get(m).add(window.get(m));

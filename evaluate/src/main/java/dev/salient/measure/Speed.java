@@ -72,7 +72,7 @@ public record Speed(double prefill, double decode, List<Double> prefills, List<D
         List<Double> decodes = new ArrayList<>();
         try (KvCache cache = model.newCache(plan.length())) {
             for (int run = 0; run <= plan.runs(); run++) {
-                Windows.stopIfInterrupted("speed", run, plan.runs() + 1);
+                Windows.stopIfInterrupted("runs", run, plan.runs() + 1);
                 cache.truncate(0);
                 double prefill = readAll(model, Arrays.copyOf(tokens, plan.prompt()), cache);
                 double decode = writeAll(model, Arrays.copyOfRange(tokens, plan.prompt(), tokens.length), cache);

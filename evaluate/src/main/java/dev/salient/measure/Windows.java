@@ -97,9 +97,10 @@ public final class Windows {
         return windows.stream().mapToInt(window -> window.seen().length).max().orElseThrow();
     }
 
-    static void stopIfInterrupted(String what, int done, int windows) {
+    /** Stops a long measurement where its thread was interrupted, after so many things done. */
+    static void stopIfInterrupted(String things, int done, int all) {
         if (Thread.currentThread().isInterrupted()) {
-            throw new CancellationException("%s: interrupted after %d of %d windows".formatted(what, done, windows));
+            throw new CancellationException("interrupted after %d of %d %s".formatted(done, all, things));
         }
     }
 

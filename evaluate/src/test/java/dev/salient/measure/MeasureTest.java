@@ -318,7 +318,7 @@ class MeasureTest {
         Windows windows = Windows.of(ids(5, 5), NONE, Scoring.WHOLE_WINDOW);
         assertThatThrownBy(() -> Scores.of(Models.of(model), windows, interrupting))
                 .isInstanceOf(CancellationException.class)
-                .hasMessage("measurement: interrupted after 1 of 2 windows");
+                .hasMessage("interrupted after 1 of 2 windows");
         assertThat(Thread.interrupted()).isTrue();
     }
 }
