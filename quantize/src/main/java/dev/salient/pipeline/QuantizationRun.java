@@ -112,7 +112,8 @@ public final class QuantizationRun {
         Plan plan = plan(kept);
         listener.planned(plan);
         requireRoom(plan);
-        FisherFile saliency = saliency(windows, modelHash);
+        SaliencyPass.Result found = saliency(windows, modelHash);
+        FisherFile saliency = found == null ? null : found.file();
         QuantizedFolder model = QuantizedFolder.open(settings.out(), original);
         List<int[]> training = windows.subList(
                 0, Math.min(windows.size(), settings.calibration().samples()));
@@ -134,13 +135,12 @@ public final class QuantizationRun {
             new RunReport(settings, original, saliency).write(listener);
             double rate = blocks.work / Math.max(1e-9, blocks.nanos / 1e9);
             double share = blocks.nanos == 0 ? 0 : rate / plan.gemmRate();
-            folder.log(String.format(
-                    Locale.ROOT,
-                    "trained %.1f s, %.1f GFLOP/s of matrix products, %.0f %% of the measured %.1f",
-                    blocks.nanos / 1e9,
-                    rate / 1e9,
-                    100 * share,
-                    plan.gemmRate() / 1e9));
+            if (found != null && found.nanos() > 0) {
+                RunSettings.Calibration calibration = settings.calibration();
+                double products = Plan.saliencyWork(config, calibration.saliencySamples(), calibration.tokens());
+                folder.log("saliency " + speed(products, found.nanos(), plan));
+            }
+            folder.log("trained " + speed(blocks.work, blocks.nanos, plan));
             return new Outcome(settings.out(), plan.bitsPerWeight(), Duration.ofNanos(blocks.nanos), share);
         }
     }
@@ -248,7 +248,7 @@ public final class QuantizationRun {
                 plan.memoryBytes() >> 20);
     }
 
-    private @Nullable FisherFile saliency(List<int[]> windows, String modelHash) throws IOException {
+    private SaliencyPass.@Nullable Result saliency(List<int[]> windows, String modelHash) throws IOException {
         if (!needsSaliency()) {
             return null;
         }
@@ -256,6 +256,18 @@ public final class QuantizationRun {
         return new SaliencyPass(
                         original.weights(), modelHash, settings.machine().cache())
                 .run(own, device, listener);
+    }
+
+    /** Time and speed of a part of the run, and its share of what the machine can do. */
+    private static String speed(double work, long nanos, Plan plan) {
+        double rate = work / Math.max(1e-9, nanos / 1e9);
+        return String.format(
+                Locale.ROOT,
+                "%.1f s, %.1f GFLOP/s of matrix products, %.0f %% of the measured %.1f",
+                nanos / 1e9,
+                rate / 1e9,
+                100 * rate / plan.gemmRate(),
+                plan.gemmRate() / 1e9);
     }
 
     private String note(Plan plan, Map<LinearId, Grid> kept) {

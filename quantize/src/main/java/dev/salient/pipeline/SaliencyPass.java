@@ -21,18 +21,26 @@ import java.util.List;
  */
 record SaliencyPass(ModelWeights model, String modelHash, Path cache) {
 
-    /** The saliency on these windows, on disk. */
-    FisherFile run(List<int[]> windows, TorchDevice device, RunListener listener) throws IOException {
+    /**
+     * The saliency on these windows, on disk.
+     *
+     * @param nanos that it took to compute; 0 where an earlier run had made it
+     */
+    record Result(FisherFile file, long nanos) {}
+
+    Result run(List<int[]> windows, TorchDevice device, RunListener listener) throws IOException {
         String name = modelHash.substring(0, 16) + "-" + hash(windows).substring(0, 16);
         Path folder = cache.resolve("saliency").resolve(name);
         Files.createDirectories(folder);
         FisherFile file = new FisherFile(folder, model.config());
-        if (!file.isFinished()) {
-            Fisher fisher = new Fisher(model, windows, device, file);
-            listener.began("saliency", fisher.steps());
-            fisher.run(listener::reached);
+        if (file.isFinished()) {
+            return new Result(file, 0);
         }
-        return file;
+        Fisher fisher = new Fisher(model, windows, device, file);
+        listener.began("saliency", fisher.steps());
+        long began = System.nanoTime();
+        fisher.run(listener::reached);
+        return new Result(file, System.nanoTime() - began);
     }
 
     /** SHA-256 of the windows' token ids. */

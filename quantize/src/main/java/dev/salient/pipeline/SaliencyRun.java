@@ -53,8 +53,9 @@ public final class SaliencyRun {
             List<int[]> windows = Corpus.read(calibration.files(), original.expectTokenizer())
                     .randomWindows(calibration.saliencySamples(), tokens, settings.seed());
             String hash = Checkpoints.hash(settings.model());
-            FisherFile file =
-                    new SaliencyPass(original.weights(), hash, machine.cache()).run(windows, device, listener);
+            FisherFile file = new SaliencyPass(original.weights(), hash, machine.cache())
+                    .run(windows, device, listener)
+                    .file();
             ObjectNode json = new ObjectMapper().createObjectNode();
             ObjectNode run = json.putObject("run");
             run.putObject("model")
