@@ -31,6 +31,9 @@ public record ModelComparison(String measure, List<Model> models) {
     private static final List<String> SAME =
             List.of("/text/sha256", "/text/name", "/text/window", "/text/stride", "/text/windows", "/text/tokens");
 
+    /** Other runs that a report shows. */
+    private static final int MOST_AROUND = 40;
+
     public ModelComparison {
         models = List.copyOf(models);
     }
@@ -73,6 +76,36 @@ public record ModelComparison(String measure, List<Model> models) {
             models.add(model(names.get(i), own, quality));
         }
         return new ModelComparison(allDiverge ? "KL, nats a token" : "perplexity", models);
+    }
+
+    /**
+     * A run and those in the folders beside it that were measured as it was.
+     *
+     * @return of the run alone where there are no others
+     * @throws IllegalArgumentException where the run itself was not evaluated
+     */
+    static ModelComparison around(Path run) throws IOException {
+        List<Path> sources = new ArrayList<>(List.of(run));
+        Path parent = run.toAbsolutePath().normalize().getParent();
+        if (parent != null) {
+            try (Stream<Path> folders = Files.list(parent)) {
+                folders.filter(other -> Files.isRegularFile(other.resolve("evaluation.json")))
+                        .filter(other -> !other.equals(run.toAbsolutePath().normalize()))
+                        .sorted()
+                        .filter(other -> compares(run, other))
+                        .limit(MOST_AROUND)
+                        .forEach(sources::add);
+            }
+        }
+        return of(sources);
+    }
+
+    private static boolean compares(Path run, Path other) {
+        try {
+            return of(List.of(run, other)).measure().equals(of(List.of(run)).measure());
+        } catch (IllegalArgumentException | IOException e) {
+            return false; // measured in another way, or being written
+        }
     }
 
     private static JsonNode read(Path source) throws IOException {
@@ -201,6 +234,16 @@ public record ModelComparison(String measure, List<Model> models) {
     /** The page. */
     public String page() {
         Page page = new Page("Models compared");
+        figures(page);
+        page.table(
+                "All numbers; * marks the Pareto front by bits per weight",
+                List.of("model", measure, "95 % interval", "bits per weight", "MB of weights", "tokens a second"),
+                models.stream().map(this::row).toList());
+        return page.html(models.size() + " models by " + measure);
+    }
+
+    /** Quality against every cost that was measured. */
+    void figures(Page page) {
         page.paragraph("Down is better. The dashed line is the Pareto front: models that no other beats in both"
                 + " numbers. Whiskers are 95 % intervals; where they overlap, the models may be equally good.");
         page.beginFigures();
@@ -210,11 +253,6 @@ public record ModelComparison(String measure, List<Model> models) {
             }
         }
         page.endFigures();
-        page.table(
-                "All numbers; * marks the Pareto front by bits per weight",
-                List.of("model", measure, "95 % interval", "bits per weight", "MB of weights", "tokens a second"),
-                models.stream().map(this::row).toList());
-        return page.html(models.size() + " models by " + measure);
     }
 
     private List<Cell> row(Model model) {

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The page {@code report.html} of a run's folder, made of the files beside it: {@code report.json}, which the run wrote,
@@ -33,7 +34,8 @@ public final class ReportFolder {
         JsonNode evaluation = read(folder.resolve("evaluation.json"));
         Path page = folder.resolve("report.html");
         if (!report.isMissingNode() || !evaluation.isMissingNode()) {
-            write(page, html(String.valueOf(folder.toAbsolutePath().normalize().getFileName()), report, evaluation));
+            String name = String.valueOf(folder.toAbsolutePath().normalize().getFileName());
+            write(page, html(name, report, evaluation, around(folder, evaluation)));
         }
         return page;
     }
@@ -50,13 +52,26 @@ public final class ReportFolder {
         return page.html("Which weights matter to the loss");
     }
 
-    static String html(String name, JsonNode report, JsonNode evaluation) {
+    /** The run among those beside it; null where it was not evaluated, or alone. */
+    private static @Nullable ModelComparison around(Path folder, JsonNode evaluation) throws IOException {
+        if (evaluation.isMissingNode()) {
+            return null;
+        }
+        ModelComparison comparison = ModelComparison.around(folder);
+        return comparison.models().size() > 1 ? comparison : null;
+    }
+
+    private static String html(String name, JsonNode report, JsonNode evaluation, @Nullable ModelComparison around) {
         Page page = new Page(name);
         RunSections run = new RunSections(report, page);
         QualitySections quality = new QualitySections(evaluation, page);
         page.tiles(tiles(report, evaluation));
         quality.warnings();
         quality.measures();
+        if (around != null) {
+            page.heading("Beside other runs");
+            around.figures(page);
+        }
         run.training();
         run.errors();
         new SaliencySections(report, page).write();

@@ -103,6 +103,30 @@ class ReportFolderTest {
     }
 
     @Test
+    void aRunStandsAmongThoseBesideItThatWereMeasuredAlike() throws Exception {
+        Path runs = folder;
+        evaluated(runs.resolve("a"), 512, 0.5);
+        evaluated(runs.resolve("b"), 512, 0.25);
+        evaluated(runs.resolve("c"), 256, 0.125);
+        folder = runs.resolve("a");
+        Document page = page();
+        assertThat(texts(page, "h2")).contains("Beside other runs");
+        assertThat(texts(page, "title"))
+                .contains("a: 3, 0.5000 (0.1000 to 1)", "b: 3, 0.2500 (0.1000 to 1)")
+                .noneMatch(t -> t.startsWith("c:"));
+        folder = runs.resolve("c");
+        assertThat(texts(page(), "h2")).doesNotContain("Beside other runs");
+    }
+
+    private static void evaluated(Path run, int window, double kl) throws IOException {
+        Files.createDirectories(run);
+        Files.writeString(run.resolve("evaluation.json"), """
+                {"model":"%s","original":"big","bitsPerWeight":3,"text":{"sha256":"x","window":%d},
+                 "perplexity":{"value":30,"low":29,"high":31},"divergence":{"kl":{"mean":%s,"low":0.1,"high":1}}}
+                """.formatted(run.getFileName(), window, kl));
+    }
+
+    @Test
     void everyDrawingHasANameForThoseWhoDoNotSeeIt() throws Exception {
         Files.writeString(folder.resolve("report.json"), REPORT);
         NodeList drawings = page().getElementsByTagName("svg");
