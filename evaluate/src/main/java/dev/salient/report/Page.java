@@ -9,10 +9,12 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.regex.Pattern;
 
 /** A page that grows from top to bottom: one HTML file that asks nothing of the network, well-formed as XML too. */
 final class Page {
     private static final String STYLE = style();
+    private static final Pattern LINE_FEEDS = Pattern.compile("\n{4,}");
     private final StringBuilder body = new StringBuilder();
     private final String title;
 
@@ -137,8 +139,11 @@ final class Page {
         return new ArrayList<>(List.of(Cell.text(name), Cell.text(value)));
     }
 
-    /** A text that a model wrote after a prompt. */
-    Page sample(String who, String prompt, String text) {
+    /** A text that a model wrote after a prompt; what would be a page of nothing is counted instead. */
+    Page sample(String who, String prompt, String written) {
+        String text = LINE_FEEDS
+                .matcher(written)
+                .replaceAll(feeds -> " [" + feeds.group().length() + " line feeds] ");
         body.append("<p class=\"soft\">%s</p><blockquote><b>%s</b>%s</blockquote>\n"
                 .formatted(escape(who), escape(prompt), escape(text)));
         return this;

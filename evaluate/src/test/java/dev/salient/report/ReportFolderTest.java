@@ -88,7 +88,7 @@ class ReportFolderTest {
                    "klByPosition":[{"from":1,"to":3,"mean":0.5},{"from":4,"to":6,"mean":0.25}]},
                  "tasks":[{"name":"piqa","items":200,"acc":0.65,"accStandardError":0.03}],
                  "generation":{"collapsed":true,"reasons":["one character"],
-                   "samples":[{"prompt":"A","text":"!!!","original":" cat"}]}}
+                   "samples":[{"prompt":"A","text":"!\\n\\n\\n\\n\\n!","original":" cat"}]}}
                 """);
         Document page = page();
         assertThat(texts(page, "p"))
@@ -99,7 +99,7 @@ class ReportFolderTest {
                 .containsSequence("same likeliest token (top-1)", "80 %", "75 to 85 %")
                 .containsSequence("piqa", "200", "65 % ± 3", "");
         assertThat(texts(page, "title")).contains("KL: 2, 0.5000", "KL: 5, 0.2500");
-        assertThat(texts(page, "blockquote")).containsExactly("A!!!", "A cat");
+        assertThat(texts(page, "blockquote")).containsExactly("A! [5 line feeds] !", "A cat");
     }
 
     @Test

@@ -182,10 +182,14 @@ final class Tile {
         if (values.length < rows * width) {
             values = new float[rows * width];
         }
+        if (weight instanceof Dense dense && in == width) {
+            copyValues(dense.values(), (long) first * in, 0, rows * in); // long runs: short loops are half prologue
+            return;
+        }
         for (int row = 0; row < rows; row++) {
             int at = row * width;
             if (weight instanceof Dense dense) {
-                copyValues(dense.values(), (long) (first + row) * in, at);
+                copyValues(dense.values(), (long) (first + row) * in, at, in);
             } else {
                 weight.decodeRow(first + row, values, at);
             }
@@ -193,8 +197,7 @@ final class Tile {
         }
     }
 
-    private void copyValues(Tensor from, long first, int at) {
-        int count = from.shape().dimension(1);
+    private void copyValues(Tensor from, long first, int at, int count) {
         switch (from.dtype()) {
             case F32 -> MemorySegment.copy(from.data(), FLOAT, first * Float.BYTES, values, at, count);
             case F16 -> {
