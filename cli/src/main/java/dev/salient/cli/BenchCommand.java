@@ -55,6 +55,9 @@ final class BenchCommand implements Command {
     private final ThreadsOption threads = new ThreadsOption();
 
     @Mixin
+    private final PrecisionOptions precision = new PrecisionOptions();
+
+    @Mixin
     private final CommonOptions common = new CommonOptions();
 
     @Override
@@ -82,7 +85,8 @@ final class BenchCommand implements Command {
         require(generate > 0, "--generate: got %d, want 1 or more", generate);
         require(runs > 0, "--runs: got %d, want 1 or more", runs);
         try (Checkpoint checkpoint = model.open();
-                PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threadCount)) {
+                PackedLanguageModel packed =
+                        new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision())) {
             int context = packed.config().contextLength();
             prompt = prompt == DEFAULT_PROMPT ? Math.max(1, Math.min(prompt, context - generate)) : prompt;
             require(

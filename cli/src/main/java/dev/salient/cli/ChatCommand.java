@@ -52,6 +52,9 @@ final class ChatCommand implements Command {
     private final ThreadsOption threads = new ThreadsOption();
 
     @Mixin
+    private final PrecisionOptions precision = new PrecisionOptions();
+
+    @Mixin
     private final CommonOptions common = new CommonOptions();
 
     @Override
@@ -74,7 +77,8 @@ final class ChatCommand implements Command {
             int most = checkpoint.weights().config().contextLength();
             context = context == DEFAULT_CONTEXT ? Math.min(context, most) : context;
             require(context > 0 && context <= most, "--context: got %d, want 1 to %d", context, most);
-            try (PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threadCount);
+            try (PackedLanguageModel packed =
+                            new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision());
                     Session session = new Session(packed, tokenizer, context)) {
                 new Conversation(console, checkpoint, session, new ChatTemplate(template, tokenizer)).run();
             }

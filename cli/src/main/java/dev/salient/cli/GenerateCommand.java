@@ -38,6 +38,9 @@ final class GenerateCommand implements Command {
     private final ThreadsOption threads = new ThreadsOption();
 
     @Mixin
+    private final PrecisionOptions precision = new PrecisionOptions();
+
+    @Mixin
     private final CommonOptions common = new CommonOptions();
 
     @Override
@@ -62,7 +65,8 @@ final class GenerateCommand implements Command {
                     ids.length,
                     context);
             int room = (int) Math.min(context, (long) ids.length + Math.max(0, options.maxTokens()));
-            try (PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threadCount);
+            try (PackedLanguageModel packed =
+                            new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision());
                     Session session = new Session(packed, tokenizer, room)) {
                 long start = System.nanoTime();
                 Generation generation = session.generate(

@@ -84,7 +84,7 @@ final class Program {
         for (CommandLine command : program.getSubcommands().values()) {
             command.setUsageHelpWidth(columns);
         }
-        return program.setUsageHelpWidth(columns);
+        return program.setUsageHelpWidth(columns).setCaseInsensitiveEnumValuesAllowed(true);
     }
 
     /** {@code help quantize} means {@code quantize --help}. */

@@ -7,33 +7,42 @@ import java.util.EnumMap;
 import java.util.function.Function;
 
 /**
- * One static method for each {@link CodeLayout}, as method handles in a map.
+ * Static methods as handles in a map or an array.
  *
- * <p>C2 does not know what a handle read from a map reaches, so it compiles each method on its own. That is the point:
+ * <p>C2 does not know what a handle read from there reaches, so it compiles each method on its own. That is the point:
  * a vector operation is hundreds of nodes of C2's graph before it becomes one instruction, and where the loops of several
- * layouts are inlined together, with what calls them, the graph reaches its limit (NodeCountInliningCutoff). What is left
+ * planes are inlined together, with what calls them, the graph reaches its limit (NodeCountInliningCutoff). What is left
  * over then runs on boxed vectors, ten times slower, and whether it happens depends on what was run before.
  */
 final class Apart {
     private Apart() {}
 
     /**
-     * The handle of each layout.
+     * The handle of each plane.
      *
      * @param lookup of the class that holds the methods
-     * @param name of a layout's method
+     * @param name of a plane's method
      */
-    static EnumMap<CodeLayout, MethodHandle> methods(
-            MethodHandles.Lookup lookup, MethodType type, Function<CodeLayout, String> name) {
-        EnumMap<CodeLayout, MethodHandle> handles = new EnumMap<>(CodeLayout.class);
-        for (CodeLayout layout : CodeLayout.values()) {
+    static EnumMap<Plane, MethodHandle> methods(
+            MethodHandles.Lookup lookup, MethodType type, Function<Plane, String> name) {
+        EnumMap<Plane, MethodHandle> handles = new EnumMap<>(Plane.class);
+        for (Plane plane : Plane.values()) {
             try {
-                handles.put(layout, lookup.findStatic(lookup.lookupClass(), name.apply(layout), type));
+                handles.put(plane, lookup.findStatic(lookup.lookupClass(), name.apply(plane), type));
             } catch (ReflectiveOperationException e) {
                 throw new ExceptionInInitializerError(e);
             }
         }
         return handles;
+    }
+
+    /** The handle of one method, in an array: C2 does not know what that holds either. */
+    static MethodHandle[] method(MethodHandles.Lookup lookup, String name, MethodType type) {
+        try {
+            return new MethodHandle[] {lookup.findStatic(lookup.lookupClass(), name, type)};
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
     }
 
     /** What a kernel threw: it declares nothing, so this is no checked exception. */

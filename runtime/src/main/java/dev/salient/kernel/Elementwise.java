@@ -2,6 +2,7 @@ package dev.salient.kernel;
 
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
+import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.F2I;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.MAX;
@@ -47,28 +48,41 @@ final class Elementwise {
     }
 
     /**
-     * Turns scores into weights that sum to 1.
+     * The largest number.
      *
-     * @param x [count], room for the next multiple of the vector length, which is overwritten
+     * @param count a multiple of the vector length
      */
-    static void softmax(float[] x, int at, int count) {
-        int width = Lanes.roundUp(count);
-        for (int i = count; i < width; i++) {
-            x[at + i] = Float.NEGATIVE_INFINITY;
-        }
+    static float max(float[] x, int at, int count) {
         FloatVector largest = broadcast(Float.NEGATIVE_INFINITY);
-        for (int i = 0; i < width; i += COUNT) {
+        for (int i = 0; i < count; i += COUNT) {
             largest = largest.max(load(x, at + i));
         }
-        float shift = largest.reduceLanes(MAX);
+        return largest.reduceLanes(MAX);
+    }
+
+    /**
+     * Replaces each x by {@code e^(x - largest)}, minus infinity by 0, and returns their sum.
+     *
+     * @param count a multiple of the vector length
+     */
+    static float expOfDifference(float[] x, int at, int count, float largest) {
         FloatVector total = FloatVector.zero(FLOATS);
-        for (int i = 0; i < width; i += COUNT) {
-            FloatVector weight = exp(load(x, at + i).sub(shift));
+        for (int i = 0; i < count; i += COUNT) {
+            FloatVector score = load(x, at + i);
+            FloatVector weight = exp(score.sub(largest)).blend(0f, score.compare(EQ, Float.NEGATIVE_INFINITY));
             weight.intoArray(x, at + i);
             total = total.add(weight);
         }
-        float factor = 1 / Lanes.sum(total);
-        for (int i = 0; i < width; i += COUNT) {
+        return Lanes.sum(total);
+    }
+
+    /**
+     * Multiplies by a factor.
+     *
+     * @param count a multiple of the vector length
+     */
+    static void scale(float[] x, int at, int count, float factor) {
+        for (int i = 0; i < count; i += COUNT) {
             load(x, at + i).mul(factor).intoArray(x, at + i);
         }
     }

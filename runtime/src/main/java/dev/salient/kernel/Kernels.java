@@ -1,6 +1,7 @@
 package dev.salient.kernel;
 
 import dev.salient.packed.PackedWeight;
+import java.util.List;
 
 /**
  * The arithmetic of a transformer's forward pass on fp32 activations and packed weights.
@@ -9,11 +10,11 @@ import dev.salient.packed.PackedWeight;
  * thread at a time and splits the work among its own.
  */
 public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKernels {
-    /** The fastest kernels that this JVM runs; says on the log when those are only the scalar ones. */
-    static Kernels best(int threads) {
+    /** The fastest kernels that this JVM runs; says on the log when those are only the scalar ones, which know F32 alone. */
+    static Kernels best(int threads, Activations activations) {
         String obstacle = VectorSupport.findObstacle();
         if (obstacle == null) {
-            return new VectorKernels(threads);
+            return new VectorKernels(threads, activations);
         }
         System.getLogger("dev.salient")
                 .log(System.Logger.Level.WARNING, "vector kernels are off, everything will be very slow: " + obstacle);
@@ -26,7 +27,19 @@ public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKern
      * @param x [tokens, in]
      * @param y [tokens, out], overwritten
      */
-    void multiply(PackedWeight weight, int tokens, float[] x, float[] y);
+    default void multiply(PackedWeight weight, int tokens, float[] x, float[] y) {
+        multiply(List.of(weight), tokens, x, List.of(y));
+    }
+
+    /**
+     * Multiplies every token's row with several weights, which may share work on the activations.
+     *
+     * <p>A weight is recognized when it comes again: what was made of it is kept as long as this object is open.
+     *
+     * @param x [tokens, in]
+     * @param ys [tokens, out] of each weight, overwritten
+     */
+    void multiply(List<PackedWeight> weights, int tokens, float[] x, List<float[]> ys);
 
     /**
      * Scales every token's row to mean square 1, then by the norm's gain.
@@ -44,7 +57,7 @@ public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKern
     void rotate(Rope rope, Positions positions, int heads, float[] x);
 
     /** An empty cache of keys and values in the layout that {@link #attend} reads fastest. */
-    KvBlock newKvBlock(KvShape shape);
+    KvBlock newKvBlock(KvShape shape, CacheType type);
 
     /**
      * Causal attention of tokens over all cached ones up to themselves.

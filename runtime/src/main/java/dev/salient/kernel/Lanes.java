@@ -1,8 +1,15 @@
 package dev.salient.kernel;
 
+import static jdk.incubator.vector.VectorOperators.B2I;
+import static jdk.incubator.vector.VectorOperators.I2F;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.S2I;
+import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
+
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
@@ -28,9 +35,6 @@ final class Lanes {
     /** As many shorts as a vector has floats. */
     static final VectorSpecies<Short> SHORTS =
             VectorSpecies.of(short.class, VectorShape.forBitSize(COUNT * Short.SIZE));
-
-    /** Lane numbers: 0, 1, 2, ... */
-    static final IntVector IOTA = IntVector.zero(INTS).addIndex(1);
 
     private static final VectorShuffle<Float> SWAP_8 = swap(8);
     private static final VectorShuffle<Float> SWAP_4 = swap(4);
@@ -58,6 +62,32 @@ final class Lanes {
         }
         sum = sum.add(sum.rearrange(SWAP_2));
         return sum.add(sum.rearrange(SWAP_1)).lane(0);
+    }
+
+    /** One byte a lane, 0 to 255. */
+    static IntVector unsigned(byte[] codes, int at) {
+        return (IntVector) ByteVector.fromArray(BYTES, codes, at).convertShape(ZERO_EXTEND_B2I, INTS, 0);
+    }
+
+    /** One byte a lane, -128 to 127. */
+    static IntVector signed(byte[] codes, int at) {
+        return (IntVector) ByteVector.fromArray(BYTES, codes, at).convertShape(B2I, INTS, 0);
+    }
+
+    /** One bf16 number a lane. */
+    static FloatVector bfloats(short[] values, int at) {
+        IntVector bits = (IntVector) ShortVector.fromArray(SHORTS, values, at).convertShape(S2I, INTS, 0);
+        return bits.lanewise(LSHL, 16).reinterpretAsFloats();
+    }
+
+    /** One finite fp16 number a lane, times a factor: its bits where fp32 has them, and the exponent's bias made up for. */
+    static FloatVector halves(short[] values, int at, float factor) {
+        IntVector bits = (IntVector) ShortVector.fromArray(SHORTS, values, at).convertShape(S2I, INTS, 0);
+        return bits.lanewise(LSHL, 13).and(0x8FFF_FFFF).reinterpretAsFloats().mul(0x1p112f * factor);
+    }
+
+    static FloatVector floats(IntVector codes) {
+        return (FloatVector) codes.convertShape(I2F, FLOATS, 0);
     }
 
     /** The smallest multiple of the vector length that is not below {@code n}. */

@@ -1,16 +1,17 @@
 package dev.salient.kernel;
 
-import dev.salient.packed.PackedWeight;
+import static dev.salient.kernel.Lanes.COUNT;
+
+import java.util.Arrays;
 
 /** A few rows of a weight, unpacked once and multiplied with many tokens; one member's own buffers. */
 final class Panel {
     /** Rows of the weight in a panel. */
     static final int ROWS = MicroKernel.WIDTH;
 
-    private final Tile tile = new Tile();
+    private final DenseRows dense = new DenseRows();
+    private final StripStage stage = new StripStage();
     private final MicroKernel kernel = new MicroKernel();
-    /** [ROWS, in], in plane order. */
-    private float[] rows = new float[0];
     /** [in, ROWS]. */
     private float[] values = new float[0];
     /** [4, ROWS], for a panel at the weight's end. */
@@ -21,19 +22,22 @@ final class Panel {
      *
      * @param first a multiple of {@link #ROWS}
      */
-    void multiply(PackedWeight weight, int first, Tokens tokens) {
+    void multiply(Prepared weight, int first, Tokens tokens) {
+        int in = weight.in();
         int count = Math.min(ROWS, weight.out() - first);
-        tile.load(weight, first, count);
-        transpose(weight.in(), count);
-        kernel.depth = weight.in();
+        if (values.length < in * ROWS) {
+            values = new float[in * ROWS];
+        }
+        unpack(weight, first, count);
+        kernel.depth = in;
         kernel.a = tokens.x();
-        kernel.aStride = weight.in();
+        kernel.aStride = in;
         kernel.b = values;
         kernel.bAt = 0;
         int last = tokens.count() - MicroKernel.ROWS;
         for (int t = 0; t < tokens.count(); t += MicroKernel.ROWS) {
             int token = Math.min(t, last); // the last block overlaps its neighbour and writes the same numbers again
-            kernel.aAt = token * weight.in();
+            kernel.aAt = token * in;
             int to = token * weight.out() + first;
             if (count == ROWS) {
                 kernel.c = tokens.y();
@@ -52,24 +56,30 @@ final class Panel {
         }
     }
 
-    private void transpose(int in, int count) {
-        int width = Lanes.roundUp(in);
-        if (rows.length < ROWS * width) {
-            rows = new float[ROWS * width];
-            values = new float[ROWS * width];
+    private void unpack(Prepared weight, int first, int count) {
+        Strips strips = weight.strips();
+        if (strips == null) {
+            dense.load(weight.base(), first, count);
+            transpose(weight.in(), count);
+            return;
         }
-        for (int r = 0; r < count; r++) {
-            Unpacker.unpack(tile, r, rows, r * width);
+        if (strips.plane(0) == Plane.ONE) {
+            Arrays.fill(values, 0, weight.in() * ROWS, 0); // to which the plane of one bit is added
         }
-        for (int place = 0; place < in; place++) {
-            transposeColumn(place, tile.layout.column(place), width);
+        for (int p = 0; p < strips.planeCount(); p++) {
+            stage.move(strips, first / Strips.ROWS, p);
+            for (int column = 0; column < ROWS; column += COUNT) {
+                StripUnpacker.unpack(strips.plane(p), stage, first % Strips.ROWS + column, values, column);
+            }
         }
     }
 
-    private void transposeColumn(int place, int column, int width) {
-        int to = column * ROWS;
-        for (int r = 0, from = place; r < ROWS; r++, from += width) {
-            values[to + r] = rows[from];
+    private void transpose(int in, int count) {
+        float[] from = dense.values();
+        for (int i = 0; i < in; i++) {
+            for (int r = 0; r < count; r++) {
+                values[i * ROWS + r] = from[r * in + i];
+            }
         }
     }
 

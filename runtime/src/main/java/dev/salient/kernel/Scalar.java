@@ -2,9 +2,17 @@ package dev.salient.kernel;
 
 import dev.salient.packed.PackedWeight;
 import java.util.Arrays;
+import java.util.List;
 
 /** The definition of every kernel: plain loops, sums in double, one thread. */
 final class Scalar implements Kernels {
+    @Override
+    public void multiply(List<PackedWeight> weights, int tokens, float[] x, List<float[]> ys) {
+        for (int i = 0; i < weights.size(); i++) {
+            multiply(weights.get(i), tokens, x, ys.get(i));
+        }
+    }
+
     @Override
     public void multiply(PackedWeight weight, int tokens, float[] x, float[] y) {
         int in = weight.in();
@@ -57,8 +65,8 @@ final class Scalar implements Kernels {
     }
 
     @Override
-    public KvBlock newKvBlock(KvShape shape) {
-        return new KvBlock(shape, 1);
+    public KvBlock newKvBlock(KvShape shape, CacheType type) {
+        return new KvBlock(shape, type, 1);
     }
 
     @Override

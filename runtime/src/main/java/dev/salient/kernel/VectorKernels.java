@@ -1,95 +1,94 @@
 package dev.salient.kernel;
 
-import dev.salient.packed.Dense;
-import dev.salient.packed.GroupAffine;
-import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
-import dev.salient.packed.ScaledGroups;
+import java.util.IdentityHashMap;
+import java.util.List;
 
 /**
  * The fast twins of {@link Scalar}: fp32 sums in vector registers, work split among a team of threads.
  *
- * <p>A product with few tokens unpacks each code into a register and uses it at once; a product with many unpacks a
- * panel of rows into a small buffer first. No result depends on the number of threads.
+ * <p>A weight with codes is rearranged once, when it is first used ({@link Strips}). A product with few tokens unpacks each
+ * code into a register and uses it at once; a product with many unpacks a panel of rows into a small buffer first. No
+ * result depends on the number of threads.
  */
 final class VectorKernels implements Kernels {
-    /** Bytes of codes that a tile of rows holds at most. */
-    private static final int TILE_BYTES = 8192;
+    /** Tokens from which a panel is faster than table lookups for each of them. */
+    private static final int MIN_TABLE_PANEL = 9;
 
     /** Channels that one item of elementwise work has at least. */
     private static final int MIN_CHANNELS = 8192;
 
+    /** Tokens that panels pay for. */
+    private final int panelTokens;
+
     private final Team team;
-    private final Tile[] tiles;
+    private final IdentityHashMap<PackedWeight, Prepared> prepared = new IdentityHashMap<>();
+    private final TokenProduct few;
     private final Panel[] panels;
     private final VectorAttention[] attentions;
-    private final Input input = new Input();
+    private float[] attentionStates = new float[0];
     private float[] inner = new float[0];
     private float[] adapted = new float[0];
 
-    VectorKernels(int threads) {
+    VectorKernels(int threads, Activations activations) {
         team = new Team(threads);
-        tiles = new Tile[threads];
+        few = new TokenProduct(activations, threads);
+        panelTokens = activations == Activations.INT8 ? MIN_TABLE_PANEL : MicroKernel.ROWS;
         panels = new Panel[threads];
         attentions = new VectorAttention[threads];
         for (int i = 0; i < threads; i++) {
-            tiles[i] = new Tile();
             panels[i] = new Panel();
             attentions[i] = new VectorAttention();
         }
     }
 
     @Override
-    public void multiply(PackedWeight weight, int tokens, float[] x, float[] y) {
-        switch (weight) {
-            case Dense dense -> multiplyPlain(dense, tokens, x, y);
-            case GroupAffine affine -> multiplyPlain(affine, tokens, x, y);
-            case ScaledGroups groups -> multiplyPlain(groups, tokens, x, y);
-            case LowRank sum -> {
-                multiplyPlain(sum.base(), tokens, x, y);
-                addAdapter(sum, tokens, x, y);
+    public void multiply(List<PackedWeight> weights, int tokens, float[] x, List<float[]> ys) {
+        if (tokens < panelTokens) {
+            few.begin(tokens, weights.getFirst().in(), x);
+            for (int i = 0; i < weights.size(); i++) {
+                few.add(prepare(weights.get(i)), ys.get(i));
             }
+            team.run(few.items(team.size()), few);
+            return;
+        }
+        for (int i = 0; i < weights.size(); i++) {
+            multiplyMany(prepare(weights.get(i)), tokens, x, ys.get(i));
         }
     }
 
-    /** The adapter's part, as two thin products: {@code y += scaling * (x a^T) b^T}. */
-    private void addAdapter(LowRank sum, int tokens, float[] x, float[] y) {
-        int count = tokens * sum.out();
-        if (inner.length < tokens * sum.rank()) {
-            inner = new float[tokens * sum.rank()];
+    private Prepared prepare(PackedWeight weight) {
+        Prepared known = prepared.get(weight);
+        if (known == null) {
+            known = Prepared.of(weight, team);
+            prepared.put(weight, known);
         }
+        return known;
+    }
+
+    private void multiplyMany(Prepared weight, int tokens, float[] x, float[] y) {
+        multiplyPanels(weight, tokens, x, y);
+        Adapter adapter = weight.adapter();
+        if (adapter == null) {
+            return;
+        }
+        if (inner.length < tokens * adapter.rank()) {
+            inner = new float[tokens * adapter.rank()];
+        }
+        int count = tokens * weight.out();
         if (adapted.length < count) {
             adapted = new float[count];
         }
-        multiplyPlain(new Dense(sum.a()), tokens, x, inner);
-        multiplyPlain(new Dense(sum.b()), tokens, inner, adapted);
-        Elementwise.addScaled(y, adapted, sum.scaling(), count);
+        multiplyPanels(new Prepared(adapter.a(), null, null), tokens, x, inner);
+        multiplyPanels(new Prepared(adapter.b(), null, null), tokens, inner, adapted);
+        Elementwise.addScaled(y, adapted, adapter.scaling(), count);
     }
 
-    private void multiplyPlain(PackedWeight weight, int tokens, float[] x, float[] y) {
-        if (tokens < MicroKernel.ROWS) {
-            for (int t = 0; t < tokens; t++) {
-                input.load(CodeLayout.of(weight), weight.in(), x, t * weight.in());
-                multiplyToken(weight, y, t * weight.out());
-            }
-            return;
-        }
+    private void multiplyPanels(Prepared weight, int tokens, float[] x, float[] y) {
         Panel.Tokens all = new Panel.Tokens(tokens, x, y);
-        int items = ceilDiv(weight.out(), Panel.ROWS);
-        team.run(items, (item, member) -> panels[member].multiply(weight, item * Panel.ROWS, all));
-    }
-
-    private void multiplyToken(PackedWeight weight, float[] y, int at) {
-        int out = weight.out();
-        int rowBytes = Math.toIntExact(Math.max(1, weight.storedBytes() / out));
-        int fair = Math.max(1, ceilDiv(out, 4 * team.size()));
-        int rows = Math.max(1, Math.min(TILE_BYTES / rowBytes, fair));
-        team.run(ceilDiv(out, rows), (item, member) -> {
-            int first = item * rows;
-            Tile tile = tiles[member];
-            tile.load(weight, first, Math.min(rows, out - first));
-            FusedProduct.multiply(tile, input, y, at + first);
-        });
+        team.run(
+                ceilDiv(weight.out(), Panel.ROWS),
+                (item, member) -> panels[member].multiply(weight, item * Panel.ROWS, all));
     }
 
     private static int ceilDiv(int a, int b) {
@@ -123,19 +122,28 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
-    public KvBlock newKvBlock(KvShape shape) {
-        return new KvBlock(shape, MicroKernel.WIDTH);
+    public KvBlock newKvBlock(KvShape shape, CacheType type) {
+        return new KvBlock(shape, type, MicroKernel.WIDTH);
     }
 
     @Override
     public void attend(KvBlock cache, Positions positions, float[] query, float[] mixed) {
-        VectorAttention.Task task = new VectorAttention.Task(cache, positions, query, mixed);
-        int kvHeads = cache.shape().kvHeads();
-        int tilesPerHead = ceilDiv(VectorAttention.rowCount(cache.shape(), positions.count()), MicroKernel.ROWS);
+        VectorAttention.Task task = new VectorAttention.Task(cache, positions, query, mixed, new float[0]);
+        int size = Math.multiplyExact(task.items(), task.stateSize());
+        if (attentionStates.length < size) {
+            attentionStates = new float[size + size / 2];
+        }
+        VectorAttention.Task own = new VectorAttention.Task(cache, positions, query, mixed, attentionStates);
         // items are taken from the last: the longest rows first
-        team.run(
-                kvHeads * tilesPerHead,
-                (item, member) -> attentions[member].attend(task, item % kvHeads, item / kvHeads * MicroKernel.ROWS));
+        team.run(own.items(), (item, member) -> attentions[member].attend(own, item));
+        int groups = cache.shape().kvHeads() * own.rowGroups();
+        if (positions.count() == 1) {
+            for (int group = 0; group < groups; group++) {
+                VectorAttention.finish(own, group);
+            }
+        } else {
+            team.run(groups, (group, member) -> VectorAttention.finish(own, group));
+        }
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.salient.model;
 
 import static dev.salient.tensor.Preconditions.require;
 
+import dev.salient.kernel.CacheType;
 import dev.salient.kernel.Kernels;
 import dev.salient.kernel.KvBlock;
 import dev.salient.kernel.KvShape;
@@ -26,9 +27,15 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
     private static final int MAX_LOGITS = 8 << 20;
 
     private final ModelWeights weights;
+    private final CacheType cacheType;
     private final ModelConfig config;
     private final Kernels kernels;
     private final Rope rope;
+    /** Q, K and V of each block. */
+    private final List<List<PackedWeight>> attentionInputs = new ArrayList<>();
+    /** Gate and up of each block. */
+    private final List<List<PackedWeight>> mlpInputs = new ArrayList<>();
+
     private final RmsNorm[] attentionNorms;
     private final RmsNorm[] mlpNorms;
     private final RmsNorm finalNorm;
@@ -40,18 +47,32 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
      * @param threads that compute, the caller among them
      */
     public PackedLanguageModel(ModelWeights weights, int threads) {
+        this(weights, threads, Precision.FULL);
+    }
+
+    /**
+     * A model that rounds here and there to be faster or smaller.
+     *
+     * @param threads that compute, the caller among them
+     */
+    public PackedLanguageModel(ModelWeights stored, int threads, Precision precision) {
+        ModelWeights weights = precision.apply(stored);
+        cacheType = precision.cache();
         this.weights = weights;
         this.config = weights.config();
         this.rope = new Rope(config.ropeFrequencies());
         this.attentionNorms = new RmsNorm[config.blockCount()];
         this.mlpNorms = new RmsNorm[config.blockCount()];
         for (int b = 0; b < config.blockCount(); b++) {
+            BlockWeights block = weights.blocks().get(b);
+            attentionInputs.add(List.of(block.linear(Linear.Q), block.linear(Linear.K), block.linear(Linear.V)));
+            mlpInputs.add(List.of(block.linear(Linear.GATE), block.linear(Linear.UP)));
             attentionNorms[b] = new RmsNorm(weights.blocks().get(b).attentionNorm(), config.normEpsilon());
             mlpNorms[b] = new RmsNorm(weights.blocks().get(b).mlpNorm(), config.normEpsilon());
         }
         this.finalNorm = new RmsNorm(weights.finalNorm(), config.normEpsilon());
         this.buffers = new Buffers(config);
-        this.kernels = Kernels.best(threads);
+        this.kernels = Kernels.best(threads, precision.activations());
     }
 
     @Override
@@ -102,9 +123,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             BlockWeights w = weights.blocks().get(block);
 
             kernels.normalize(attentionNorms[block], count, b.hidden, b.normed);
-            kernels.multiply(w.linear(Linear.Q), count, b.normed, b.query);
-            kernels.multiply(w.linear(Linear.K), count, b.normed, b.key);
-            kernels.multiply(w.linear(Linear.V), count, b.normed, b.value);
+            kernels.multiply(attentionInputs.get(block), count, b.normed, b.queryKeyValue);
             kernels.rotate(rope, positions, config.headCount(), b.query);
             kernels.rotate(rope, positions, config.kvHeadCount(), b.key);
             cache.blocks.get(block).put(positions, b.key, b.value);
@@ -113,8 +132,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             kernels.add(count * config.hiddenSize(), b.hidden, b.change);
 
             kernels.normalize(mlpNorms[block], count, b.hidden, b.normed);
-            kernels.multiply(w.linear(Linear.GATE), count, b.normed, b.gate);
-            kernels.multiply(w.linear(Linear.UP), count, b.normed, b.up);
+            kernels.multiply(mlpInputs.get(block), count, b.normed, b.gateUp);
             kernels.gate(count * config.ffnSize(), b.gate, b.up);
             kernels.multiply(w.linear(Linear.DOWN), count, b.gate, b.change);
             kernels.add(count * config.hiddenSize(), b.hidden, b.change);
@@ -181,7 +199,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             this.capacity = capacity;
             KvShape shape = new KvShape(config.headCount(), config.kvHeadCount(), config.headSize(), capacity);
             for (int b = 0; b < config.blockCount(); b++) {
-                blocks.add(kernels.newKvBlock(shape));
+                blocks.add(kernels.newKvBlock(shape, cacheType));
             }
         }
 
@@ -225,6 +243,8 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         private float[] mixed = {};
         private float[] gate = {};
         private float[] up = {};
+        private List<float[]> queryKeyValue = List.of();
+        private List<float[]> gateUp = List.of();
         /** What attention or the MLP adds to the residual stream. */
         private float[] change = {};
 
@@ -248,6 +268,8 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             value = new float[key.length];
             gate = new float[Math.multiplyExact(count, config.ffnSize())];
             up = new float[gate.length];
+            queryKeyValue = List.of(query, key, value);
+            gateUp = List.of(gate, up);
         }
 
         float[] logits(int count) {

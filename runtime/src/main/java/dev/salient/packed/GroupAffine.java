@@ -76,7 +76,8 @@ public record GroupAffine(
         return (codes.byteSize() + scales.byteSize()) * Byte.SIZE + (zerosFollowFromSigns() ? 0 : zeroBits);
     }
 
-    private boolean zerosFollowFromSigns() {
+    /** Whether every zero point is that of the first group or its mirror image {@code 2^bits - 1 - zero}. */
+    public boolean zerosFollowFromSigns() {
         int first = zeros.get(JAVA_BYTE, 0) & 0xFF;
         int mirrored = (1 << bits) - 1 - first;
         for (long i = 1; i < zeros.byteSize(); i++) {

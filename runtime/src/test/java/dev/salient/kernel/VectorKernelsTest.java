@@ -6,12 +6,14 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.LongStream;
 import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Norm, rotation, attention and gate against {@link Scalar}; the build runs them at every vector width. */
@@ -34,7 +36,7 @@ class VectorKernelsTest {
             float[] want = new float[x.length];
             float[] got = new float[x.length];
             new Scalar().normalize(norm, tokens, x, want);
-            try (VectorKernels kernels = new VectorKernels(2)) {
+            try (VectorKernels kernels = new VectorKernels(2, Activations.F32)) {
                 kernels.normalize(norm, tokens, x, got);
             }
             for (int i = 0; i < want.length; i++) {
@@ -55,7 +57,7 @@ class VectorKernelsTest {
             float[] want = Weights.gaussians(positions.count() * heads * 2 * pairs, random);
             float[] got = want.clone();
             new Scalar().rotate(rope, positions, heads, want);
-            try (VectorKernels kernels = new VectorKernels(2)) {
+            try (VectorKernels kernels = new VectorKernels(2, Activations.F32)) {
                 kernels.rotate(rope, positions, heads, got);
             }
             for (int i = 0; i < want.length; i++) {
@@ -81,15 +83,23 @@ class VectorKernelsTest {
     @MethodSource("seeds")
     void attentionAgreesWithScalar(long seed) {
         Random random = new Random(seed);
-        int kvHeads = 1 + random.nextInt(3);
-        int headSize = new int[] {2, 8, 24, 64, 33}[random.nextInt(5)];
-        KvShape shape = new KvShape(kvHeads * (1 + random.nextInt(4)), kvHeads, headSize, 70);
-        int first = random.nextInt(50);
-        Positions positions = new Positions(first, 1 + random.nextInt(70 - first));
+        for (CacheType type : CacheType.values()) {
+            int kvHeads = 1 + random.nextInt(3);
+            int headSize = new int[] {2, 8, 24, 64, 33}[random.nextInt(5)];
+            int capacity = seed < 15 ? 70 : 700;
+            KvShape shape = new KvShape(kvHeads * (1 + random.nextInt(4)), kvHeads, headSize, capacity);
+            int first = random.nextInt(capacity - 20);
+            int count = seed % 3 == 0 ? 1 : 1 + random.nextInt(Math.min(80, capacity - first));
+            assertAttentionAgrees(type, shape, new Positions(first, count), random);
+        }
+    }
+
+    private static void assertAttentionAgrees(CacheType type, KvShape shape, Positions positions, Random random) {
+        int headSize = shape.headSize();
         Scalar scalar = new Scalar();
-        try (VectorKernels kernels = new VectorKernels(2)) {
-            KvBlock wantCache = scalar.newKvBlock(shape);
-            KvBlock gotCache = kernels.newKvBlock(shape);
+        try (VectorKernels kernels = new VectorKernels(2, Activations.F32)) {
+            KvBlock wantCache = scalar.newKvBlock(shape, type);
+            KvBlock gotCache = kernels.newKvBlock(shape, type);
             fill(wantCache, gotCache, positions.end(), random);
             float[] query = Weights.gaussians(positions.count() * shape.heads() * headSize, random);
             float[] want = new float[query.length];
@@ -97,13 +107,43 @@ class VectorKernelsTest {
             scalar.attend(wantCache, positions, query, want);
             kernels.attend(gotCache, positions, query, got);
             // |q . k| / sqrt(n) stays below 4 sqrt(n) * 4 here, its error below gamma(n + 2) times that; exp doubles
-            // it over sum and weight, and values are below 5
+            // it over sum and weight, values are below 5, and each of end / 64 blocks rescales what came before
             double score = (headSize + 4) * UNIT * 16 * Math.sqrt(headSize);
-            double limit = 5 * (2 * score + (2 * positions.end() + 16) * UNIT);
+            double limit = 5 * (2 * score + (2 * positions.end() + 4 * (positions.end() / 64 + 1) + 16) * UNIT);
             for (int i = 0; i < want.length; i++) {
-                assertThat(got[i]).isCloseTo(want[i], bound(limit));
+                assertThat(got[i]).as("%s %s %s", type, shape, positions).isCloseTo(want[i], bound(limit));
             }
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource(CacheType.class)
+    void cacheRoundsAsItsTypeSays(CacheType type) {
+        Random random = new Random(5);
+        KvShape shape = new KvShape(2, 2, 24, 9);
+        KvBlock cache = new Scalar().newKvBlock(shape, type);
+        float[] key = Weights.gaussians(9 * 48, random);
+        float[] value = Weights.gaussians(9 * 48, random);
+        Arrays.fill(value, 48, 72, 0); // a head of zeros has no scale
+        cache.put(new Positions(0, 9), key, value);
+        for (int i = 0; i < key.length; i++) {
+            int head = i / 24 % 2;
+            assertThat(cache.key(head, i / 48, i % 24)).isCloseTo(key[i], bound(roundings(type, key, i)));
+            assertThat(cache.value(head, i / 48, i % 24)).isCloseTo(value[i], bound(roundings(type, value, i)));
+        }
+    }
+
+    /** Half a unit of fp16's 11 bits; half a step of 1/127 of the head's largest. */
+    private static double roundings(CacheType type, float[] x, int i) {
+        double largest = 0;
+        for (int j = i / 24 * 24; j < i / 24 * 24 + 24; j++) {
+            largest = Math.max(largest, Math.abs(x[j]));
+        }
+        return switch (type) {
+            case F32 -> 0;
+            case F16 -> Math.abs(x[i]) * 0x1p-11 + 0x1p-25;
+            case Q8 -> largest / 127 / 2 * (1 + 1e-5);
+        };
     }
 
     private static void fill(KvBlock one, KvBlock other, int end, Random random) {
@@ -122,8 +162,8 @@ class VectorKernelsTest {
     @Test
     void attentionOfOneTokenIsItsOwnValue() {
         KvShape shape = new KvShape(2, 1, 4, 3);
-        try (VectorKernels kernels = new VectorKernels(1)) {
-            KvBlock cache = kernels.newKvBlock(shape);
+        try (VectorKernels kernels = new VectorKernels(1, Activations.F32)) {
+            KvBlock cache = kernels.newKvBlock(shape, CacheType.F32);
             cache.put(new Positions(0, 1), new float[] {1, 2, 3, 4}, new float[] {5, 6, 7, 8});
             float[] mixed = new float[8];
             kernels.attend(cache, new Positions(0, 1), new float[] {9, 9, 9, 9, -9, 9, 9, 9}, mixed);
@@ -134,8 +174,8 @@ class VectorKernelsTest {
     @Test
     void largeScoresDoNotOverflowAttention() {
         KvShape shape = new KvShape(1, 1, 2, 2);
-        try (VectorKernels kernels = new VectorKernels(1)) {
-            KvBlock cache = kernels.newKvBlock(shape);
+        try (VectorKernels kernels = new VectorKernels(1, Activations.F32)) {
+            KvBlock cache = kernels.newKvBlock(shape, CacheType.F32);
             cache.put(new Positions(0, 2), new float[] {1e4f, 0, -1e4f, 0}, new float[] {1, 2, 3, 4});
             float[] mixed = new float[4];
             kernels.attend(cache, new Positions(0, 2), new float[] {1e4f, 0, 1e4f, 0}, mixed);
@@ -145,7 +185,7 @@ class VectorKernelsTest {
 
     @Test
     void moreTokensThanTheCacheHoldsAreRefused() {
-        KvBlock cache = new Scalar().newKvBlock(new KvShape(1, 1, 2, 2));
+        KvBlock cache = new Scalar().newKvBlock(new KvShape(1, 1, 2, 2), CacheType.F32);
         assertThatThrownBy(() -> cache.put(new Positions(1, 2), new float[4], new float[4]))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("cache: got 3 tokens, want at most 2");
@@ -163,7 +203,7 @@ class VectorKernelsTest {
             }
             float[] got = want.clone();
             float[] up = Weights.gaussians(count, random);
-            try (VectorKernels kernels = new VectorKernels(2)) {
+            try (VectorKernels kernels = new VectorKernels(2, Activations.F32)) {
                 new Scalar().gate(count, want, up);
                 kernels.gate(count, got, up);
                 for (int i = 0; i < count; i++) {

@@ -79,6 +79,56 @@ class VectorProductTest {
         }
     }
 
+    /** Products of 8-bit tables stay within what half a step of each entry makes. */
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void tableProductsStayWithinTheirBound(long seed) {
+        Random random = new Random(seed);
+        List<PackedWeight> weights = new ArrayList<>();
+        for (int bits : new int[] {2, 3, 4}) {
+            for (int groupSize : new int[] {8, 32, 64, 96, 128, 576}) {
+                int[] size = {1 + random.nextInt(70), groupSize * (groupSize == 576 ? 1 : 1 + random.nextInt(5))};
+                weights.add(Weights.affine(bits, groupSize, size, Fill.RANDOM, random));
+            }
+        }
+        for (GroupFormat format : GroupFormat.values()) {
+            int[] size = {1 + random.nextInt(70), format.groupSize() * (1 + random.nextInt(20))};
+            weights.add(Weights.groups(format, size, Fill.RANDOM, random));
+        }
+        weights.add(Weights.adapted(weights.getFirst(), 5, random));
+        for (PackedWeight weight : weights) {
+            for (int tokens : new int[] {1, 3, 8}) {
+                assertWithinTableBound(weight, tokens, random);
+            }
+        }
+    }
+
+    private static void assertWithinTableBound(PackedWeight weight, int tokens, Random random) {
+        int in = weight.in();
+        int out = weight.out();
+        float[] x = Weights.gaussians(tokens * in, random);
+        x[random.nextInt(in)] = 1000; // a massive activation
+        float[] want = new float[tokens * out];
+        float[] got = new float[tokens * out];
+        new Scalar().multiply(weight, tokens, x, want);
+        try (VectorKernels kernels = new VectorKernels(1, Activations.INT8)) {
+            kernels.multiply(weight, tokens, x, got);
+        }
+        for (int o = 0; o < out; o++) {
+            double[] sizes = Weights.magnitudes(weight, o);
+            for (int t = 0; t < tokens; t++) {
+                double sum = 0;
+                for (int i = 0; i < in; i++) {
+                    sum += sizes[i] * Math.abs(x[t * in + i]);
+                }
+                double limit = (in + 32) * UNIT * sum + Weights.tableError(weight, o, x, t * in);
+                assertThat(got[t * out + o])
+                        .as("row %d, token %d of %d, %s", o, t, tokens, weight)
+                        .isCloseTo(want[t * out + o], within((float) (limit * 1.001)));
+            }
+        }
+    }
+
     static Stream<Arguments> extremes() {
         List<Arguments> all = new ArrayList<>();
         for (Fill fill : List.of(Fill.ALL_MINIMUM, Fill.ALL_MAXIMUM)) {
@@ -111,7 +161,7 @@ class VectorProductTest {
         float[] want = new float[20];
         float[] got = new float[20];
         try (Arena arena = Arena.ofShared();
-                VectorKernels kernels = new VectorKernels(1)) {
+                VectorKernels kernels = new VectorKernels(1, Activations.F32)) {
             kernels.multiply(weight, 1, x, want);
             kernels.multiply(Weights.offHeap(weight, arena), 1, x, got);
         }
@@ -126,8 +176,8 @@ class VectorProductTest {
             float[] x = Weights.gaussians(tokens * 192, random);
             float[] want = new float[tokens * 333];
             float[] got = new float[tokens * 333];
-            try (VectorKernels one = new VectorKernels(1);
-                    VectorKernels three = new VectorKernels(3)) {
+            try (VectorKernels one = new VectorKernels(1, Activations.F32);
+                    VectorKernels three = new VectorKernels(3, Activations.F32)) {
                 one.multiply(weight, tokens, x, want);
                 three.multiply(weight, tokens, x, got);
             }
@@ -145,7 +195,7 @@ class VectorProductTest {
     }
 
     private static void assertAgrees(PackedWeight weight, Random random) {
-        try (VectorKernels kernels = new VectorKernels(1)) {
+        try (VectorKernels kernels = new VectorKernels(1, Activations.F32)) {
             for (int tokens : new int[] {1, 2, 6, 7, 13}) {
                 assertAgrees(kernels, weight, tokens, random);
             }

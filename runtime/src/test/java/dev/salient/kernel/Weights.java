@@ -145,6 +145,63 @@ final class Weights {
         };
     }
 
+    /**
+     * By how much a row's product with 8-bit tables may be off: half a step for each entry. A step is 1/127 of the largest
+     * entry of the group, which is at most the largest level times the sum of the activations that share an entry.
+     */
+    static double tableError(PackedWeight weight, int row, float[] x, int at) {
+        return switch (weight) {
+            case Dense dense -> 0;
+            case LowRank sum -> tableError(sum.base(), row, x, at);
+            case GroupAffine affine -> {
+                double error = 0;
+                for (int g = 0; g < affine.groupsPerRow(); g++) {
+                    int first = at + g * affine.groupSize();
+                    error += Math.abs(affine.scale(row, g)) * stepError(affine.bits(), affine.groupSize(), x, first);
+                }
+                yield error;
+            }
+            case ScaledGroups groups -> {
+                GroupFormat format = groups.format();
+                int count = groups.in() / format.groupSize();
+                double error = 0;
+                for (int g = 0; g < count; g++) {
+                    long group = (long) row * count + g;
+                    float scale = DType.F16.get(groups.data().asSlice(group * format.byteCount(), 2), 0);
+                    int bits = switch (format) {
+                        case Q8_0 -> 8;
+                        case Q5_0, Q5_1 -> 5;
+                        case Q4_0, Q4_1 -> 4;
+                        case Q2_0 -> 2;
+                    };
+                    error += Math.abs(scale) * stepError(bits, format.groupSize(), x, at + g * format.groupSize());
+                }
+                yield error;
+            }
+        };
+    }
+
+    /** Half a step for each entry of a group whose scale is 1. */
+    private static double stepError(int bits, int groupSize, float[] x, int first) {
+        return switch (bits) {
+            case 8 -> 0;
+            case 5 -> stepError(4, groupSize, x, first) + 16 * stepError(1, groupSize, x, first);
+            case 3 -> stepError(2, groupSize, x, first) + 4 * stepError(1, groupSize, x, first);
+            default -> {
+                int columns = 4 / bits;
+                double largest = 0;
+                for (int i = first; i < first + groupSize; i += columns) {
+                    double entry = 0;
+                    for (int j = i; j < i + columns; j++) {
+                        entry += Math.abs(x[j]);
+                    }
+                    largest = Math.max(largest, entry * ((1 << bits) - 1) / 2);
+                }
+                yield (double) groupSize / columns * largest / 127 / 2;
+            }
+        };
+    }
+
     /** The same weight in memory outside the heap, as mapped files are. */
     static ScaledGroups offHeap(ScaledGroups weight, java.lang.foreign.Arena arena) {
         MemorySegment data = arena.allocate(weight.data().byteSize(), 1);

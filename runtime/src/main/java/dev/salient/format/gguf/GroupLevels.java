@@ -101,31 +101,4 @@ record GroupLevels(GroupFormat format, int low, int high) {
         }
         return -most >= low && -least <= high ? -1 : 0;
     }
-
-    /**
-     * A row of any values, rounded to the nearest level as llama.cpp does it: Q8_0 and Q4_0.
-     *
-     * @param values as many as a row has
-     */
-    void round(float[] values, MemorySegment target) {
-        target.fill((byte) 0);
-        long at = 0;
-        for (int first = 0; first < values.length; first += format.groupSize()) {
-            float largest = 0;
-            for (int i = 0; i < format.groupSize(); i++) {
-                float value = values[first + i];
-                largest = Math.abs(value) > Math.abs(largest) ? value : largest;
-            }
-            boolean bytes = format == GroupFormat.Q8_0;
-            float scale = bytes ? Math.abs(largest) / 127 : largest / -8;
-            float inverse = scale == 0 ? 0 : 1 / scale;
-            DType.F16.set(target.asSlice(at, Short.BYTES), 0, scale);
-            for (int i = 0; i < format.groupSize(); i++) {
-                float scaled = values[first + i] * inverse;
-                int k = bytes ? (int) (scaled + Math.copySign(0.5, scaled)) : (int) (scaled + 8.5f) - 8;
-                set(target, at, i, Math.min(high, k));
-            }
-            at += format.byteCount();
-        }
-    }
 }

@@ -5,9 +5,11 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Rounding;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.tensor.DType;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -121,10 +123,11 @@ record RowEncoding(GgmlType type, boolean exact, Rows rows) {
         DType dtype = type.dtype();
         if (dtype == null) {
             GroupFormat format = Objects.requireNonNull(type.groups());
-            GroupLevels levels = Objects.requireNonNull(GroupLevels.find(format));
+            byte[] bytes = new byte[weight.in() / format.groupSize() * format.byteCount()];
             return (row, target) -> {
                 weight.decodeRow(row, values, 0);
-                levels.round(values, target);
+                Rounding.row(format, values, bytes, 0);
+                MemorySegment.copy(bytes, 0, target, ValueLayout.JAVA_BYTE, 0, bytes.length);
             };
         }
         return (row, target) -> {

@@ -1,0 +1,110 @@
+package dev.salient.kernel;
+
+import static dev.salient.kernel.Lanes.COUNT;
+import static dev.salient.kernel.Lanes.FLOATS;
+import static java.lang.invoke.MethodHandles.lookup;
+import static java.lang.invoke.MethodType.methodType;
+
+import dev.salient.packed.Dense;
+import dev.salient.packed.LowRank;
+import dev.salient.tensor.DType;
+import java.lang.invoke.MethodHandle;
+import jdk.incubator.vector.FloatVector;
+
+/** A low-rank adapter whose b is cut into strips, as its base is: {@code y += scaling * b (a x)}. */
+final class Adapter {
+    private static final MethodHandle[] KERNEL = Apart.method(
+            lookup(),
+            "addStrip",
+            methodType(void.class, Adapter.class, int.class, float[].class, int.class, float[].class));
+
+    private final Dense a;
+    private final Dense b;
+    private final int rank;
+    private final float scaling;
+    /** [strip, rank, 32], fp16, of an fp16 b; else empty. */
+    private final short[] halves;
+    /** [strip, rank, 32] of another b; else empty. */
+    private final float[] floats;
+
+    Adapter(LowRank weight) {
+        a = new Dense(weight.a());
+        b = new Dense(weight.b());
+        rank = weight.rank();
+        scaling = weight.scaling();
+        boolean half = weight.b().dtype() == DType.F16;
+        int count = Math.multiplyExact((weight.out() + Strips.ROWS - 1) / Strips.ROWS, rank * Strips.ROWS);
+        halves = new short[half ? count : 0];
+        floats = new float[half ? 0 : count];
+        for (int row = 0; row < weight.out(); row++) {
+            for (int r = 0; r < rank; r++) {
+                int to = (row / Strips.ROWS * rank + r) * Strips.ROWS + row % Strips.ROWS;
+                float value = weight.b().get((long) row * rank + r);
+                if (half) {
+                    halves[to] = Float.floatToFloat16(value);
+                } else {
+                    floats[to] = value;
+                }
+            }
+        }
+    }
+
+    /** [rank, in]. */
+    Dense a() {
+        return a;
+    }
+
+    /** [out, rank]. */
+    Dense b() {
+        return b;
+    }
+
+    int rank() {
+        return rank;
+    }
+
+    float scaling() {
+        return scaling;
+    }
+
+    /**
+     * Adds the adapter's part of a strip's rows.
+     *
+     * @param inner [rank] from {@code innerAt}, {@code scaling * a x}
+     * @param sums [32], added to
+     */
+    void add(int strip, float[] inner, int innerAt, float[] sums) {
+        try {
+            KERNEL[0].invokeExact(this, strip * rank * Strips.ROWS, inner, innerAt, sums);
+        } catch (Throwable e) {
+            throw Apart.thrown(e);
+        }
+    }
+
+    static void addStrip(Adapter adapter, int at, float[] inner, int innerAt, float[] sums) {
+        short[] halves = adapter.halves;
+        float[] floats = adapter.floats;
+        for (int row = 0; row < Strips.ROWS; row += COUNT) {
+            FloatVector sum = FloatVector.fromArray(FLOATS, sums, row);
+            for (int r = 0; r < adapter.rank; r++) {
+                int place = at + r * Strips.ROWS + row;
+                FloatVector b = floats.length > 0
+                        ? FloatVector.fromArray(FLOATS, floats, place)
+                        : Lanes.halves(halves, place, 1);
+                sum = b.fma(FloatVector.broadcast(FLOATS, inner[innerAt + r]), sum);
+            }
+            sum.intoArray(sums, row);
+        }
+    }
+
+    /** The adapter's part of one row. */
+    float rowProduct(int row, float[] inner, int innerAt) {
+        int at = row / Strips.ROWS * rank * Strips.ROWS + row % Strips.ROWS;
+        float sum = 0;
+        for (int r = 0; r < rank; r++) {
+            int i = at + r * Strips.ROWS;
+            sum += inner[innerAt + r] * (halves.length > 0 ? Float.float16ToFloat(halves[i]) : floats[i]);
+        }
+        return sum;
+    }
+}

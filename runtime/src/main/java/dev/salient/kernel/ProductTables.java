@@ -1,0 +1,106 @@
+package dev.salient.kernel;
+
+import static dev.salient.kernel.Lanes.COUNT;
+import static dev.salient.kernel.Lanes.FLOATS;
+import static jdk.incubator.vector.VectorOperators.MAX;
+
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Objects;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * One token's activations as tables: for each position the products of all 16 values of a nibble, in 8 bits.
+ *
+ * <p>An entry is {@code sum_j (code_j - center) * x_j / scale}, rounded; a segment has one scale, by which its largest
+ * entry is 127. So each entry is off by at most half a scale (and by fp32's roundings), which bounds the error of a product.
+ */
+final class ProductTables {
+    /** Adding it leaves a number's nearest integer in the lowest bits. */
+    private static final float ROUND = 0x1.8p23f;
+
+    /** [positions, 16]. */
+    byte[] entries = new byte[0];
+    /** [segments], what an entry counts. */
+    float[] scales = new float[0];
+    /** [segments], {@code (center - zero) * sum}: what the products lack for being counted from the center. */
+    float[] shifts = new float[0];
+    /** [segments], sums of the activations. */
+    float[] sums = new float[0];
+
+    private float[] exact = new float[0];
+
+    /** [columns, 16] of each plane: the values of a nibble's codes, from the center. */
+    private static final EnumMap<Plane, float[][]> LEVELS = new EnumMap<>(Plane.class);
+
+    static {
+        for (Plane plane : List.of(Plane.ONE, Plane.TWO, Plane.FOUR)) {
+            float[][] levels = new float[plane.columns()][16];
+            for (int j = 0; j < plane.columns(); j++) {
+                for (int nibble = 0; nibble < 16; nibble++) {
+                    int code = (nibble >> (plane.bits() * j)) & ((1 << plane.bits()) - 1);
+                    levels[j][nibble] = code - plane.center();
+                }
+            }
+            LEVELS.put(plane, levels);
+        }
+    }
+
+    /** Takes one row of activations, [in], at {@code at}. */
+    void load(Plane plane, float zero, int segmentSize, int in, float[] x, int at) {
+        int segments = in / segmentSize;
+        int positions = segmentSize / plane.columns();
+        if (entries.length < segments * positions * 16) {
+            entries = new byte[segments * positions * 16];
+        }
+        if (scales.length < segments) {
+            scales = new float[segments];
+            shifts = new float[segments];
+        }
+        if (exact.length < positions * 16) {
+            exact = new float[positions * 16];
+        }
+        sums = StripInput.sums(sums, segmentSize, in, x, at);
+        for (int s = 0; s < segments; s++) {
+            float largest = products(plane, positions, x, at + s * segmentSize);
+            scales[s] = largest / 127;
+            shifts[s] = (plane.center() - zero) * sums[s];
+            round(largest == 0 ? 0 : 127 / largest, positions * 16, s * positions * 16);
+        }
+    }
+
+    /** Writes a segment's products to {@link #exact} and returns the largest of them in size. */
+    private float products(Plane plane, int positions, float[] x, int at) {
+        float[][] levels = Objects.requireNonNull(LEVELS.get(plane));
+        FloatVector largest = FloatVector.zero(FLOATS);
+        int columns = plane.columns();
+        for (int first = 0; first < 16; first += COUNT) {
+            FloatVector level0 = FloatVector.fromArray(FLOATS, levels[0], first);
+            FloatVector level1 = FloatVector.fromArray(FLOATS, levels[Math.min(1, columns - 1)], first);
+            FloatVector level2 = FloatVector.fromArray(FLOATS, levels[Math.min(2, columns - 1)], first);
+            FloatVector level3 = FloatVector.fromArray(FLOATS, levels[columns - 1], first);
+            for (int p = 0; p < positions; p++) {
+                int from = at + p * columns;
+                FloatVector product = level0.mul(x[from]);
+                if (columns > 1) {
+                    product = level1.fma(FloatVector.broadcast(FLOATS, x[from + 1]), product);
+                }
+                if (columns > 2) {
+                    product = level2.fma(FloatVector.broadcast(FLOATS, x[from + 2]), product);
+                    product = level3.fma(FloatVector.broadcast(FLOATS, x[from + 3]), product);
+                }
+                largest = largest.max(product.abs());
+                product.intoArray(exact, 16 * p + first);
+            }
+        }
+        return largest.reduceLanes(MAX);
+    }
+
+    private void round(float factor, int count, int to) {
+        float[] from = exact;
+        byte[] rounded = entries;
+        for (int i = 0; i < count; i++) {
+            rounded[to + i] = (byte) Float.floatToRawIntBits(from[i] * factor + ROUND);
+        }
+    }
+}

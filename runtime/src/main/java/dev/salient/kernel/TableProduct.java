@@ -1,0 +1,124 @@
+package dev.salient.kernel;
+
+import static dev.salient.kernel.Lanes.COUNT;
+import static dev.salient.kernel.Lanes.FLOATS;
+import static java.lang.invoke.MethodHandles.lookup;
+import static java.lang.invoke.MethodType.methodType;
+import static jdk.incubator.vector.VectorOperators.B2S;
+import static jdk.incubator.vector.VectorOperators.I2F;
+import static jdk.incubator.vector.VectorOperators.LSHR;
+import static jdk.incubator.vector.VectorOperators.S2I;
+
+import java.lang.invoke.MethodHandle;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The rows of a strip times one token whose products lie in tables: a nibble of each of 16 rows looks up its product, all 16
+ * in one instruction, and nothing is multiplied until the segment's end (the idea of T-MAC, arXiv 2407.00088).
+ *
+ * <p>A row's product is {@code sum_s scale_s * (t_s * sum_p entry_p + shift_s) + sum_s offset_s * (sum_j x_j)},
+ * with t the tables' scale and {@code shift_s = (center - zero) * sum_j x_j}; the inner sum is exact in 16 bits.
+ */
+final class TableProduct {
+    private static final VectorSpecies<Byte> NIBBLES = ByteVector.SPECIES_128;
+    /** Sums of as many rows as a table is looked up for, where registers are that wide. */
+    private static final VectorSpecies<Short> SUMS = COUNT == 4 ? ShortVector.SPECIES_128 : ShortVector.SPECIES_256;
+
+    private static final MethodHandle[] KERNEL = Apart.method(
+            lookup(),
+            COUNT == 4 ? "narrow" : "wide",
+            methodType(void.class, StripStage.class, ProductTables.class, short[].class));
+
+    /** [32], a segment's sums: written as 16 bits, read as 32. */
+    private final short[] sums = new short[Strips.ROWS];
+
+    /** Adds the plane's part of all rows' products to {@code stage.sums}; any plane of at most 4 bits. */
+    void add(StripStage stage, ProductTables tables) {
+        try {
+            KERNEL[0].invokeExact(stage, tables, sums);
+        } catch (Throwable e) {
+            throw Apart.thrown(e);
+        }
+    }
+
+    private static ByteVector nibbles(byte[] from, int at) {
+        return ByteVector.fromArray(NIBBLES, from, at);
+    }
+
+    /** Moves the high nibbles low; a lookup takes the lowest four bits of each index. */
+    private static ByteVector high(ByteVector codes) {
+        return codes.reinterpretAsInts().lanewise(LSHR, 4).reinterpretAsBytes();
+    }
+
+    private static ShortVector widen(ByteVector products, int part) {
+        return (ShortVector) products.convertShape(B2S, SUMS, part);
+    }
+
+    static void wide(StripStage stage, ProductTables tables, short[] sums) {
+        byte[] codes = stage.codes;
+        byte[] entries = tables.entries;
+        for (int s = 0; s < stage.segments; s++) {
+            ShortVector low = ShortVector.zero(SUMS);
+            ShortVector high = low;
+            int first = s * stage.positions;
+            for (int p = first; p < first + stage.positions; p++) {
+                ByteVector table = nibbles(entries, 16 * p);
+                ByteVector both = nibbles(codes, stage.at + 16 * p);
+                low = low.add(widen(both.and((byte) 15).selectFrom(table), 0));
+                high = high.add(widen(high(both).and((byte) 15).selectFrom(table), 0));
+            }
+            low.intoArray(sums, 0);
+            high.intoArray(sums, 16);
+            flush(stage, tables, sums, s);
+        }
+    }
+
+    static void narrow(StripStage stage, ProductTables tables, short[] sums) {
+        byte[] codes = stage.codes;
+        byte[] entries = tables.entries;
+        for (int s = 0; s < stage.segments; s++) {
+            ShortVector low0 = ShortVector.zero(SUMS);
+            ShortVector low1 = low0;
+            ShortVector high0 = low0;
+            ShortVector high1 = low0;
+            int first = s * stage.positions;
+            for (int p = first; p < first + stage.positions; p++) {
+                ByteVector table = nibbles(entries, 16 * p);
+                ByteVector both = nibbles(codes, stage.at + 16 * p);
+                ByteVector products = both.and((byte) 15).selectFrom(table);
+                low0 = low0.add(widen(products, 0));
+                low1 = low1.add(widen(products, 1));
+                products = high(both).and((byte) 15).selectFrom(table);
+                high0 = high0.add(widen(products, 0));
+                high1 = high1.add(widen(products, 1));
+            }
+            low0.intoArray(sums, 0);
+            low1.intoArray(sums, 8);
+            high0.intoArray(sums, 16);
+            high1.intoArray(sums, 24);
+            flush(stage, tables, sums, s);
+        }
+    }
+
+    private static void flush(StripStage stage, ProductTables tables, short[] sums, int segment) {
+        FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[segment]);
+        FloatVector shift = FloatVector.broadcast(FLOATS, tables.shifts[segment]);
+        FloatVector sum = FloatVector.broadcast(FLOATS, tables.sums[segment]);
+        for (int row = 0; row < Strips.ROWS; row += COUNT) {
+            int at = Strips.ROWS * segment + row;
+            IntVector entries =
+                    (IntVector) ShortVector.fromArray(Lanes.SHORTS, sums, row).convertShape(S2I, Lanes.INTS, 0);
+            FloatVector products = ((FloatVector) entries.convertShape(I2F, FLOATS, 0)).fma(scale, shift);
+            FloatVector total = FloatVector.fromArray(FLOATS, stage.sums, row);
+            total = products.fma(stage.scale(at), total);
+            if (stage.hasOffsets) {
+                total = sum.fma(stage.offset(at), total);
+            }
+            total.intoArray(stage.sums, row);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+package dev.salient.kernel;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Products of one or a few tokens with some weights at once, as items for a {@link Team}: strips, or rows without codes.
+ *
+ * <p>What depends on the tokens alone, activations ordered for a plane or their product tables, is made once and shared by the
+ * weights.
+ */
+final class TokenProduct implements Team.Work {
+    /** Bytes of a weight that an item reads at least, so that taking it costs nothing beside it. */
+    private static final int ITEM_BYTES = 8192;
+
+    private final Activations activations;
+    private final Member[] members;
+    private final List<Slot> slots = new ArrayList<>();
+    private int usedSlots;
+    private Part[] parts = new Part[0];
+    private int partCount;
+    private int tokens;
+    private float[] x = new float[0];
+    private int in;
+
+    TokenProduct(Activations activations, int threads) {
+        this.activations = activations;
+        members = new Member[threads];
+        for (int i = 0; i < threads; i++) {
+            members[i] = new Member();
+        }
+    }
+
+    /** One member's buffers. */
+    private static final class Member {
+        final StripStage stage = new StripStage();
+        final TableProduct tables = new TableProduct();
+        final DenseRows rows = new DenseRows();
+    }
+
+    /** Activations of all tokens for one plane, zero and segment size. */
+    private static final class Slot {
+        Plane plane = Plane.EIGHT;
+        float zero;
+        int segmentSize;
+        StripInput[] inputs = new StripInput[0];
+        ProductTables[] tables = new ProductTables[0];
+    }
+
+    /** One of the weights. */
+    private static final class Part {
+        @Nullable
+        Prepared weight;
+
+        float[] y = new float[0];
+        /** Of each plane. */
+        final Slot[] slots = new Slot[2];
+        /** [tokens, rank]. */
+        float[] inner = new float[0];
+        /** The part's first item. */
+        int firstItem;
+        /** Strips or rows of an item. */
+        int itemSize;
+
+        Prepared weight() {
+            return Objects.requireNonNull(weight);
+        }
+    }
+
+    /** Begins a product with these tokens, [tokens, in]. */
+    void begin(int newTokens, int newIn, float[] newX) {
+        tokens = newTokens;
+        in = newIn;
+        x = newX;
+        usedSlots = 0;
+        partCount = 0;
+    }
+
+    /** Adds a weight whose product goes to y, [tokens, out]. */
+    void add(Prepared weight, float[] y) {
+        if (partCount == parts.length) {
+            parts = Arrays.copyOf(parts, partCount + 1);
+            parts[partCount] = new Part();
+        }
+        Part part = parts[partCount++];
+        part.weight = weight;
+        part.y = y;
+        Strips strips = weight.strips();
+        if (strips != null) {
+            for (int p = 0; p < strips.planeCount(); p++) {
+                part.slots[p] = slot(strips.plane(p), strips.zero(p), strips.segmentSize());
+            }
+        }
+        Adapter adapter = weight.adapter();
+        if (adapter != null) {
+            multiplyInner(part, adapter);
+        }
+    }
+
+    /** Readies the items and says how many there are. */
+    int items(int threads) {
+        int items = 0;
+        for (int i = 0; i < partCount; i++) {
+            Part part = parts[i];
+            Prepared weight = part.weight();
+            Strips strips = weight.strips();
+            int units = strips == null ? weight.out() : strips.strips();
+            long unitBytes = Math.max(1, weight.base().storedBytes() / units);
+            int fair = Math.max(1, units / (4 * threads));
+            part.itemSize = (int) Math.max(1, Math.min(fair, ITEM_BYTES / unitBytes));
+            part.firstItem = items;
+            items += (units + part.itemSize - 1) / part.itemSize;
+        }
+        return items;
+    }
+
+    /** The activations for a plane: those of another weight where it reads the same. */
+    private Slot slot(Plane plane, float zero, int segmentSize) {
+        for (int i = 0; i < usedSlots; i++) {
+            Slot known = slots.get(i);
+            if (known.plane == plane && known.zero == zero && known.segmentSize == segmentSize) {
+                return known;
+            }
+        }
+        if (usedSlots == slots.size()) {
+            slots.add(new Slot());
+        }
+        Slot slot = slots.get(usedSlots++);
+        slot.plane = plane;
+        slot.zero = zero;
+        slot.segmentSize = segmentSize;
+        if (slot.inputs.length < tokens) {
+            slot.inputs = new StripInput[tokens];
+            slot.tables = new ProductTables[tokens];
+            for (int t = 0; t < tokens; t++) {
+                slot.inputs[t] = new StripInput();
+                slot.tables[t] = new ProductTables();
+            }
+        }
+        for (int t = 0; t < tokens; t++) {
+            if (usesTables(plane)) {
+                slot.tables[t].load(plane, zero, segmentSize, in, x, t * in);
+            } else {
+                slot.inputs[t].load(plane, zero, segmentSize, in, x, t * in);
+            }
+        }
+        return slot;
+    }
+
+    private boolean usesTables(Plane plane) {
+        return activations == Activations.INT8 && plane != Plane.EIGHT;
+    }
+
+    private void multiplyInner(Part part, Adapter adapter) {
+        int rank = adapter.rank();
+        if (part.inner.length < tokens * rank) {
+            part.inner = new float[tokens * rank];
+        }
+        DenseRows rows = members[0].rows;
+        rows.load(adapter.a(), 0, rank);
+        for (int t = 0; t < tokens; t++) {
+            rows.multiply(x, t * in, part.inner, t * rank);
+        }
+        for (int i = 0; i < tokens * rank; i++) {
+            part.inner[i] *= adapter.scaling();
+        }
+    }
+
+    @Override
+    public void run(int item, int member) {
+        int i = partCount - 1;
+        while (parts[i].firstItem > item) {
+            i--;
+        }
+        Part part = parts[i];
+        int first = (item - part.firstItem) * part.itemSize;
+        Strips strips = part.weight().strips();
+        if (strips == null) {
+            runRows(part, first, members[member]);
+            return;
+        }
+        for (int strip = first; strip < Math.min(first + part.itemSize, strips.strips()); strip++) {
+            for (int t = 0; t < tokens; t++) {
+                runStrip(part, strips, strip, t, members[member]);
+            }
+        }
+    }
+
+    private void runStrip(Part part, Strips strips, int strip, int token, Member own) {
+        StripStage stage = own.stage;
+        Arrays.fill(stage.sums, 0);
+        for (int p = 0; p < strips.planeCount(); p++) {
+            stage.move(strips, strip, p);
+            Plane plane = strips.plane(p);
+            if (usesTables(plane)) {
+                own.tables.add(stage, part.slots[p].tables[token]);
+            } else {
+                StripProduct.add(plane, stage, part.slots[p].inputs[token]);
+            }
+        }
+        Adapter adapter = part.weight().adapter();
+        if (adapter != null) {
+            adapter.add(strip, part.inner, token * adapter.rank(), stage.sums);
+        }
+        int row = strip * Strips.ROWS;
+        int count = Math.min(Strips.ROWS, strips.out() - row);
+        System.arraycopy(stage.sums, 0, part.y, token * strips.out() + row, count);
+    }
+
+    private void runRows(Part part, int first, Member own) {
+        Prepared weight = part.weight();
+        int count = Math.min(part.itemSize, weight.out() - first);
+        own.rows.load(weight.base(), first, count);
+        for (int t = 0; t < tokens; t++) {
+            own.rows.multiply(x, t * in, part.y, t * weight.out() + first);
+            Adapter adapter = weight.adapter();
+            for (int row = first; adapter != null && row < first + count; row++) {
+                part.y[t * weight.out() + row] += adapter.rowProduct(row, part.inner, t * adapter.rank());
+            }
+        }
+    }
+}
