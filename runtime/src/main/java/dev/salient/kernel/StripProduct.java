@@ -21,26 +21,58 @@ import jdk.incubator.vector.IntVector;
  * minima meet only the segment's sum of activations, outside the inner loop.
  */
 final class StripProduct {
+    /**
+     * Rows of a half of the strip that one pass takes: two vectors of them where there are two. Loops as large as that are
+     * not unrolled, which is as well: C2 loads all operands of an unrolled step before it multiplies, and spills the sums.
+     */
+    private static final int PASS = Math.min(16, 2 * COUNT);
+    /** From the first vector of a pass to the second; 0 where there is one. */
+    private static final int NEXT = PASS - COUNT;
+
+    /** {@code kernel(codes, at, x, xAt, positions, parts)} writes the 32 rows' {@code sum_j code_j x_j} of a segment. */
     private static final EnumMap<Plane, MethodHandle> KERNELS = Apart.methods(
-            lookup(), methodType(void.class, StripStage.class, StripInput.class), plane -> switch (plane) {
+            lookup(),
+            methodType(void.class, byte[].class, int.class, float[].class, int.class, int.class, float[].class),
+            plane -> switch (plane) {
                 case ONE -> "oneBit";
                 case TWO -> "twoBits";
                 case FOUR -> "fourBits";
                 case EIGHT -> "eightBits";
             });
 
-    /** Codes of the upper rows stand four bits higher. */
-    private static final FloatVector SIXTEENTH = FloatVector.broadcast(FLOATS, 0x1p-4f);
+    private static final MethodHandle[] FLUSH = Apart.method(
+            lookup(),
+            "flush",
+            methodType(void.class, StripStage.class, float[].class, float.class, float.class, int.class));
 
-    private StripProduct() {}
+    /** [32]. */
+    private final float[] parts = new float[Strips.ROWS];
 
     /** Adds the plane's part of all rows' products to {@code stage.sums}. */
-    static void add(Plane plane, StripStage stage, StripInput x) {
+    void add(Plane plane, StripStage stage, StripInput x) {
         MethodHandle kernel = Objects.requireNonNull(KERNELS.get(plane));
+        MethodHandle flush = FLUSH[0];
+        int codes = stage.positions * plane.positionBytes();
+        int columns = stage.positions * plane.columns();
         try {
-            kernel.invokeExact(stage, x);
+            for (int s = 0; s < stage.segments; s++) {
+                kernel.invokeExact(stage.codes, stage.at + s * codes, x.values, s * columns, stage.positions, parts);
+                flush.invokeExact(stage, parts, x.shifts[s], x.sums[s], s);
+            }
         } catch (Throwable e) {
             throw Apart.thrown(e);
+        }
+    }
+
+    static void flush(StripStage stage, float[] parts, float shift, float sum, int segment) {
+        float[] sums = stage.sums;
+        for (int row = 0; row < Strips.ROWS; row += COUNT) {
+            int place = Strips.ROWS * segment + row;
+            FloatVector total = load(parts, row).add(shift).fma(stage.scale(place), load(sums, row));
+            if (stage.hasOffsets) {
+                total = stage.offset(place).fma(broadcast(sum), total);
+            }
+            total.intoArray(sums, row);
         }
     }
 
@@ -52,156 +84,141 @@ final class StripProduct {
         return FloatVector.broadcast(FLOATS, value);
     }
 
-    static void oneBit(StripStage stage, StripInput input) {
-        byte[] codes = stage.codes;
-        float[] x = input.values;
-        for (int row = 0; row < 16; row += COUNT) {
-            FloatVector low = load(stage.sums, row);
-            FloatVector high = load(stage.sums, 16 + row);
-            for (int s = 0; s < stage.segments; s++) {
-                FloatVector low0 = FloatVector.zero(FLOATS), low1 = low0, high0 = low0, high1 = low0;
-                int first = s * stage.positions;
-                for (int p = first; p < first + stage.positions; p++) {
-                    IntVector bytes = unsigned(codes, stage.at + 16 * p + row);
-                    FloatVector x0 = broadcast(x[4 * p]);
-                    FloatVector x1 = broadcast(x[4 * p + 1]);
-                    FloatVector x2 = broadcast(x[4 * p + 2]);
-                    FloatVector x3 = broadcast(x[4 * p + 3]);
-                    low0 = floats(bytes.and(0x01)).fma(x0, low0);
-                    low1 = floats(bytes.and(0x02)).fma(x1, low1);
-                    low0 = floats(bytes.and(0x04)).fma(x2, low0);
-                    low1 = floats(bytes.and(0x08)).fma(x3, low1);
-                    high0 = floats(bytes.and(0x10)).fma(x0, high0);
-                    high1 = floats(bytes.and(0x20)).fma(x1, high1);
-                    high0 = floats(bytes.and(0x40)).fma(x2, high0);
-                    high1 = floats(bytes.and(0x80)).fma(x3, high1);
+    static void oneBit(byte[] codes, int at, float[] x, int xAt, int positions, float[] parts) {
+        for (int row = 0; row < 16; row += PASS) {
+            FloatVector low0 = FloatVector.zero(FLOATS), high0 = low0, low1 = low0, high1 = low0;
+            for (int p = 0; p < positions; p++) {
+                int from = at + 16 * p + row;
+                IntVector first = unsigned(codes, from);
+                IntVector second = unsigned(codes, from + NEXT);
+                FloatVector v = broadcast(x[xAt + 4 * p]);
+                low0 = floats(first.and(0x01)).fma(v, low0);
+                high0 = floats(first.and(0x10)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x01)).fma(v, low1);
+                    high1 = floats(second.and(0x10)).fma(v, high1);
                 }
-                FloatVector shift = broadcast(input.shifts[s]);
-                int place = 32 * s + row;
-                low = low0.add(low1).add(shift).fma(stage.scale(place), low);
-                high = high0.add(high1).fma(SIXTEENTH, shift).fma(stage.scale(place + 16), high);
-                if (stage.hasOffsets) {
-                    FloatVector sum = broadcast(input.sums[s]);
-                    low = sum.fma(stage.offset(place), low);
-                    high = sum.fma(stage.offset(place + 16), high);
+                v = broadcast(x[xAt + 4 * p + 1]);
+                low0 = floats(first.and(0x02)).fma(v, low0);
+                high0 = floats(first.and(0x20)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x02)).fma(v, low1);
+                    high1 = floats(second.and(0x20)).fma(v, high1);
                 }
-            }
-            low.intoArray(stage.sums, row);
-            high.intoArray(stage.sums, 16 + row);
-        }
-    }
-
-    static void twoBits(StripStage stage, StripInput input) {
-        byte[] codes = stage.codes;
-        float[] x = input.values;
-        for (int row = 0; row < 16; row += COUNT) {
-            FloatVector low = load(stage.sums, row);
-            FloatVector high = load(stage.sums, 16 + row);
-            for (int s = 0; s < stage.segments; s++) {
-                FloatVector low0 = FloatVector.zero(FLOATS), low1 = low0, high0 = low0, high1 = low0;
-                int first = s * stage.positions;
-                for (int p = first; p < first + stage.positions; p++) {
-                    IntVector bytes = unsigned(codes, stage.at + 16 * p + row);
-                    FloatVector x0 = broadcast(x[2 * p]);
-                    FloatVector x1 = broadcast(x[2 * p + 1]);
-                    low0 = floats(bytes.and(0x03)).fma(x0, low0);
-                    low1 = floats(bytes.and(0x0C)).fma(x1, low1);
-                    high0 = floats(bytes.and(0x30)).fma(x0, high0);
-                    high1 = floats(bytes.and(0xC0)).fma(x1, high1);
+                v = broadcast(x[xAt + 4 * p + 2]);
+                low0 = floats(first.and(0x04)).fma(v, low0);
+                high0 = floats(first.and(0x40)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x04)).fma(v, low1);
+                    high1 = floats(second.and(0x40)).fma(v, high1);
                 }
-                FloatVector shift = broadcast(input.shifts[s]);
-                int place = 32 * s + row;
-                low = low0.add(low1).add(shift).fma(stage.scale(place), low);
-                high = high0.add(high1).fma(SIXTEENTH, shift).fma(stage.scale(place + 16), high);
-                if (stage.hasOffsets) {
-                    FloatVector sum = broadcast(input.sums[s]);
-                    low = sum.fma(stage.offset(place), low);
-                    high = sum.fma(stage.offset(place + 16), high);
+                v = broadcast(x[xAt + 4 * p + 3]);
+                low0 = floats(first.and(0x08)).fma(v, low0);
+                high0 = floats(first.and(0x80)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x08)).fma(v, low1);
+                    high1 = floats(second.and(0x80)).fma(v, high1);
                 }
             }
-            low.intoArray(stage.sums, row);
-            high.intoArray(stage.sums, 16 + row);
-        }
-    }
-
-    static void fourBits(StripStage stage, StripInput input) {
-        byte[] codes = stage.codes;
-        float[] x = input.values;
-        for (int row = 0; row < 16; row += COUNT) {
-            FloatVector low = load(stage.sums, row);
-            FloatVector high = load(stage.sums, 16 + row);
-            for (int s = 0; s < stage.segments; s++) {
-                FloatVector low0 = FloatVector.zero(FLOATS), low1 = low0, high0 = low0, high1 = low0;
-                int first = s * stage.positions;
-                for (int p = first; p < first + stage.positions; p += 2) {
-                    IntVector bytes = unsigned(codes, stage.at + 16 * p + row);
-                    FloatVector x0 = broadcast(x[p]);
-                    low0 = floats(bytes.and(0x0F)).fma(x0, low0);
-                    high0 = floats(bytes.and(0xF0)).fma(x0, high0);
-                    bytes = unsigned(codes, stage.at + 16 * p + 16 + row);
-                    FloatVector x1 = broadcast(x[p + 1]);
-                    low1 = floats(bytes.and(0x0F)).fma(x1, low1);
-                    high1 = floats(bytes.and(0xF0)).fma(x1, high1);
-                }
-                FloatVector shift = broadcast(input.shifts[s]);
-                int place = 32 * s + row;
-                low = low0.add(low1).add(shift).fma(stage.scale(place), low);
-                high = high0.add(high1).fma(SIXTEENTH, shift).fma(stage.scale(place + 16), high);
-                if (stage.hasOffsets) {
-                    FloatVector sum = broadcast(input.sums[s]);
-                    low = sum.fma(stage.offset(place), low);
-                    high = sum.fma(stage.offset(place + 16), high);
-                }
-            }
-            low.intoArray(stage.sums, row);
-            high.intoArray(stage.sums, 16 + row);
-        }
-    }
-
-    static void eightBits(StripStage stage, StripInput input) {
-        byte[] codes = stage.codes;
-        float[] x = input.values;
-        for (int row = 0; row < 32; row += 4 * COUNT) {
-            FloatVector sum0 = load(stage.sums, row);
-            FloatVector sum1 = load(stage.sums, row + COUNT);
-            FloatVector sum2 = load(stage.sums, (row + 2 * COUNT) % 32); // at 512 bits the first two are all there are
-            FloatVector sum3 = load(stage.sums, (row + 3 * COUNT) % 32);
-            for (int s = 0; s < stage.segments; s++) {
-                FloatVector part0 = FloatVector.zero(FLOATS), part1 = part0, part2 = part0, part3 = part0;
-                int first = s * stage.positions;
-                for (int p = first; p < first + stage.positions; p++) {
-                    int at = stage.at + 32 * p + row;
-                    FloatVector v = broadcast(x[p]);
-                    part0 = floats(signed(codes, at)).fma(v, part0);
-                    part1 = floats(signed(codes, at + COUNT)).fma(v, part1);
-                    if (COUNT < 16) {
-                        part2 = floats(signed(codes, at + 2 * COUNT)).fma(v, part2);
-                        part3 = floats(signed(codes, at + 3 * COUNT)).fma(v, part3);
-                    }
-                }
-                FloatVector shift = broadcast(input.shifts[s]);
-                FloatVector sum = broadcast(stage.hasOffsets ? input.sums[s] : 0);
-                int place = 32 * s + row;
-                sum0 = segment(stage, place, part0.add(shift), sum, sum0);
-                sum1 = segment(stage, place + COUNT, part1.add(shift), sum, sum1);
-                if (COUNT < 16) {
-                    sum2 = segment(stage, place + 2 * COUNT, part2.add(shift), sum, sum2);
-                    sum3 = segment(stage, place + 3 * COUNT, part3.add(shift), sum, sum3);
-                }
-            }
-            sum0.intoArray(stage.sums, row);
-            sum1.intoArray(stage.sums, row + COUNT);
-            if (COUNT < 16) {
-                sum2.intoArray(stage.sums, row + 2 * COUNT);
-                sum3.intoArray(stage.sums, row + 3 * COUNT);
+            low0.intoArray(parts, row);
+            high0.mul(0x1p-4f).intoArray(parts, 16 + row);
+            if (PASS > COUNT) {
+                low1.intoArray(parts, row + COUNT);
+                high1.mul(0x1p-4f).intoArray(parts, 16 + row + COUNT);
             }
         }
     }
 
-    /** What a segment's products add to the sums of some rows. */
-    private static FloatVector segment(
-            StripStage stage, int place, FloatVector products, FloatVector sum, FloatVector before) {
-        FloatVector after = products.fma(stage.scale(place), before);
-        return stage.hasOffsets ? sum.fma(stage.offset(place), after) : after;
+    static void twoBits(byte[] codes, int at, float[] x, int xAt, int positions, float[] parts) {
+        for (int row = 0; row < 16; row += PASS) {
+            FloatVector low0 = FloatVector.zero(FLOATS), high0 = low0, low1 = low0, high1 = low0;
+            for (int p = 0; p < positions; p++) {
+                int from = at + 16 * p + row;
+                IntVector first = unsigned(codes, from);
+                IntVector second = unsigned(codes, from + NEXT);
+                FloatVector v = broadcast(x[xAt + 2 * p]);
+                low0 = floats(first.and(0x03)).fma(v, low0);
+                high0 = floats(first.and(0x30)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x03)).fma(v, low1);
+                    high1 = floats(second.and(0x30)).fma(v, high1);
+                }
+                v = broadcast(x[xAt + 2 * p + 1]);
+                low0 = floats(first.and(0x0C)).fma(v, low0);
+                high0 = floats(first.and(0xC0)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x0C)).fma(v, low1);
+                    high1 = floats(second.and(0xC0)).fma(v, high1);
+                }
+            }
+            low0.intoArray(parts, row);
+            high0.mul(0x1p-4f).intoArray(parts, 16 + row);
+            if (PASS > COUNT) {
+                low1.intoArray(parts, row + COUNT);
+                high1.mul(0x1p-4f).intoArray(parts, 16 + row + COUNT);
+            }
+        }
+    }
+
+    static void fourBits(byte[] codes, int at, float[] x, int xAt, int positions, float[] parts) {
+        for (int row = 0; row < 16; row += PASS) {
+            FloatVector low0 = FloatVector.zero(FLOATS), high0 = low0, low1 = low0, high1 = low0;
+            for (int p = 0; p < positions; p += 2) {
+                int from = at + 16 * p + row;
+                IntVector first = unsigned(codes, from);
+                IntVector second = unsigned(codes, from + NEXT);
+                FloatVector v = broadcast(x[xAt + p]);
+                low0 = floats(first.and(0x0F)).fma(v, low0);
+                high0 = floats(first.and(0xF0)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x0F)).fma(v, low1);
+                    high1 = floats(second.and(0xF0)).fma(v, high1);
+                }
+                first = unsigned(codes, from + 16);
+                second = unsigned(codes, from + 16 + NEXT);
+                v = broadcast(x[xAt + p + 1]);
+                low0 = floats(first.and(0x0F)).fma(v, low0);
+                high0 = floats(first.and(0xF0)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(second.and(0x0F)).fma(v, low1);
+                    high1 = floats(second.and(0xF0)).fma(v, high1);
+                }
+            }
+            low0.intoArray(parts, row);
+            high0.mul(0x1p-4f).intoArray(parts, 16 + row);
+            if (PASS > COUNT) {
+                low1.intoArray(parts, row + COUNT);
+                high1.mul(0x1p-4f).intoArray(parts, 16 + row + COUNT);
+            }
+        }
+    }
+
+    static void eightBits(byte[] codes, int at, float[] x, int xAt, int positions, float[] parts) {
+        for (int row = 0; row < 16; row += PASS) {
+            FloatVector low0 = FloatVector.zero(FLOATS), high0 = low0, low1 = low0, high1 = low0;
+            for (int p = 0; p < positions; p += 2) {
+                int from = at + 32 * p + row;
+                FloatVector v = broadcast(x[xAt + p]);
+                low0 = floats(signed(codes, from)).fma(v, low0);
+                high0 = floats(signed(codes, from + 16)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(signed(codes, from + NEXT)).fma(v, low1);
+                    high1 = floats(signed(codes, from + 16 + NEXT)).fma(v, high1);
+                }
+                v = broadcast(x[xAt + p + 1]);
+                low0 = floats(signed(codes, from + 32)).fma(v, low0);
+                high0 = floats(signed(codes, from + 48)).fma(v, high0);
+                if (PASS > COUNT) {
+                    low1 = floats(signed(codes, from + 32 + NEXT)).fma(v, low1);
+                    high1 = floats(signed(codes, from + 48 + NEXT)).fma(v, high1);
+                }
+            }
+            low0.intoArray(parts, row);
+            high0.intoArray(parts, 16 + row);
+            if (PASS > COUNT) {
+                low1.intoArray(parts, row + COUNT);
+                high1.intoArray(parts, 16 + row + COUNT);
+            }
+        }
     }
 }

@@ -5,7 +5,6 @@ import static dev.salient.kernel.Lanes.FLOATS;
 import static java.lang.invoke.MethodHandles.lookup;
 import static java.lang.invoke.MethodType.methodType;
 import static jdk.incubator.vector.VectorOperators.B2S;
-import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.S2I;
 
@@ -28,18 +27,28 @@ final class TableProduct {
     /** Sums of as many rows as a table is looked up for, where registers are that wide. */
     private static final VectorSpecies<Short> SUMS = COUNT == 4 ? ShortVector.SPECIES_128 : ShortVector.SPECIES_256;
 
+    /** {@code kernel(codes, at, entries, entriesAt, positions, sums)} writes the 32 rows' sums of entries of a segment. */
     private static final MethodHandle[] KERNEL = Apart.method(
             lookup(),
             COUNT == 4 ? "narrow" : "wide",
-            methodType(void.class, StripStage.class, ProductTables.class, short[].class));
+            methodType(void.class, byte[].class, int.class, byte[].class, int.class, int.class, short[].class));
+
+    private static final MethodHandle[] FLUSH = Apart.method(
+            lookup(), "flush", methodType(void.class, StripStage.class, short[].class, ProductTables.class, int.class));
 
     /** [32], a segment's sums: written as 16 bits, read as 32. */
     private final short[] sums = new short[Strips.ROWS];
 
     /** Adds the plane's part of all rows' products to {@code stage.sums}; any plane of at most 4 bits. */
     void add(StripStage stage, ProductTables tables) {
+        MethodHandle kernel = KERNEL[0];
+        MethodHandle flush = FLUSH[0];
+        int bytes = 16 * stage.positions;
         try {
-            KERNEL[0].invokeExact(stage, tables, sums);
+            for (int s = 0; s < stage.segments; s++) {
+                kernel.invokeExact(stage.codes, stage.at + s * bytes, tables.entries, s * bytes, stage.positions, sums);
+                flush.invokeExact(stage, sums, tables, s);
+            }
         } catch (Throwable e) {
             throw Apart.thrown(e);
         }
@@ -58,67 +67,52 @@ final class TableProduct {
         return (ShortVector) products.convertShape(B2S, SUMS, part);
     }
 
-    static void wide(StripStage stage, ProductTables tables, short[] sums) {
-        byte[] codes = stage.codes;
-        byte[] entries = tables.entries;
-        for (int s = 0; s < stage.segments; s++) {
-            ShortVector low = ShortVector.zero(SUMS);
-            ShortVector high = low;
-            int first = s * stage.positions;
-            for (int p = first; p < first + stage.positions; p++) {
-                ByteVector table = nibbles(entries, 16 * p);
-                ByteVector both = nibbles(codes, stage.at + 16 * p);
-                low = low.add(widen(both.and((byte) 15).selectFrom(table), 0));
-                high = high.add(widen(high(both).and((byte) 15).selectFrom(table), 0));
-            }
-            low.intoArray(sums, 0);
-            high.intoArray(sums, 16);
-            flush(stage, tables, sums, s);
+    static void wide(byte[] codes, int at, byte[] entries, int entriesAt, int positions, short[] sums) {
+        ShortVector low = ShortVector.zero(SUMS);
+        ShortVector high = low;
+        for (int p = 0; p < positions; p++) {
+            ByteVector table = nibbles(entries, entriesAt + 16 * p);
+            ByteVector both = nibbles(codes, at + 16 * p);
+            low = low.add(widen(both.and((byte) 15).selectFrom(table), 0));
+            high = high.add(widen(high(both).and((byte) 15).selectFrom(table), 0));
         }
+        low.intoArray(sums, 0);
+        high.intoArray(sums, 16);
     }
 
-    static void narrow(StripStage stage, ProductTables tables, short[] sums) {
-        byte[] codes = stage.codes;
-        byte[] entries = tables.entries;
-        for (int s = 0; s < stage.segments; s++) {
-            ShortVector low0 = ShortVector.zero(SUMS);
-            ShortVector low1 = low0;
-            ShortVector high0 = low0;
-            ShortVector high1 = low0;
-            int first = s * stage.positions;
-            for (int p = first; p < first + stage.positions; p++) {
-                ByteVector table = nibbles(entries, 16 * p);
-                ByteVector both = nibbles(codes, stage.at + 16 * p);
-                ByteVector products = both.and((byte) 15).selectFrom(table);
-                low0 = low0.add(widen(products, 0));
-                low1 = low1.add(widen(products, 1));
-                products = high(both).and((byte) 15).selectFrom(table);
-                high0 = high0.add(widen(products, 0));
-                high1 = high1.add(widen(products, 1));
-            }
-            low0.intoArray(sums, 0);
-            low1.intoArray(sums, 8);
-            high0.intoArray(sums, 16);
-            high1.intoArray(sums, 24);
-            flush(stage, tables, sums, s);
+    static void narrow(byte[] codes, int at, byte[] entries, int entriesAt, int positions, short[] sums) {
+        ShortVector low0 = ShortVector.zero(SUMS), low1 = low0, high0 = low0, high1 = low0;
+        for (int p = 0; p < positions; p++) {
+            ByteVector table = nibbles(entries, entriesAt + 16 * p);
+            ByteVector both = nibbles(codes, at + 16 * p);
+            ByteVector products = both.and((byte) 15).selectFrom(table);
+            low0 = low0.add(widen(products, 0));
+            low1 = low1.add(widen(products, 1));
+            products = high(both).and((byte) 15).selectFrom(table);
+            high0 = high0.add(widen(products, 0));
+            high1 = high1.add(widen(products, 1));
         }
+        low0.intoArray(sums, 0);
+        low1.intoArray(sums, 8);
+        high0.intoArray(sums, 16);
+        high1.intoArray(sums, 24);
     }
 
-    private static void flush(StripStage stage, ProductTables tables, short[] sums, int segment) {
+    static void flush(StripStage stage, short[] parts, ProductTables tables, int segment) {
+        float[] sums = stage.sums;
         FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[segment]);
         FloatVector shift = FloatVector.broadcast(FLOATS, tables.shifts[segment]);
         FloatVector sum = FloatVector.broadcast(FLOATS, tables.sums[segment]);
         for (int row = 0; row < Strips.ROWS; row += COUNT) {
-            int at = Strips.ROWS * segment + row;
+            int place = Strips.ROWS * segment + row;
             IntVector entries =
-                    (IntVector) ShortVector.fromArray(Lanes.SHORTS, sums, row).convertShape(S2I, Lanes.INTS, 0);
-            FloatVector products = ((FloatVector) entries.convertShape(I2F, FLOATS, 0)).fma(scale, shift);
-            FloatVector total = FloatVector.fromArray(FLOATS, stage.sums, row);
-            total = products.fma(stage.scale(at), total);
+                    (IntVector) ShortVector.fromArray(Lanes.SHORTS, parts, row).convertShape(S2I, Lanes.INTS, 0);
+            FloatVector total = FloatVector.fromArray(FLOATS, sums, row);
+            total = Lanes.floats(entries).fma(scale, shift).fma(stage.scale(place), total);
             if (stage.hasOffsets) {
-                total = sum.fma(stage.offset(at), total);
+                total = sum.fma(stage.offset(place), total);
             }
-            total.intoArray(stage.sums, row);
+            total.intoArray(sums, row);
         }
     }
 }

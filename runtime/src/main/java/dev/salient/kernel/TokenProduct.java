@@ -37,6 +37,7 @@ final class TokenProduct implements Team.Work {
     /** One member's buffers. */
     private static final class Member {
         final StripStage stage = new StripStage();
+        final StripProduct product = new StripProduct();
         final TableProduct tables = new TableProduct();
         final DenseRows rows = new DenseRows();
     }
@@ -198,7 +199,7 @@ final class TokenProduct implements Team.Work {
             if (usesTables(plane)) {
                 own.tables.add(stage, part.slots[p].tables[token]);
             } else {
-                StripProduct.add(plane, stage, part.slots[p].inputs[token]);
+                own.product.add(plane, stage, part.slots[p].inputs[token]);
             }
         }
         Adapter adapter = part.weight().adapter();
