@@ -11,6 +11,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.model.PackedLanguageModel;
+import dev.salient.model.Precision;
 import java.io.IOException;
 import java.util.Locale;
 import picocli.CommandLine;
@@ -97,7 +98,7 @@ final class BenchCommand implements Command {
                     context);
             Speed.Plan plan = new Speed.Plan(prompt, generate, runs);
             Speed speed = measure(console, packed, plan);
-            long bytes = tokenBytes(checkpoint.weights(), prompt + generate / 2);
+            long bytes = tokenBytes(checkpoint.weights(), precision.precision(), prompt + generate / 2);
             Result result = new Result(speed, bytes, MemoryBandwidth.bytesPerSecond(threadCount));
             print(console, result, threadCount);
             console.result(json(result, threadCount));
@@ -113,8 +114,9 @@ final class BenchCommand implements Command {
         }
     }
 
-    /** All weights of the blocks and the head, and the keys and values of the tokens before, in fp32. */
-    static long tokenBytes(ModelWeights weights, int tokensBefore) {
+    /** All weights of the blocks and the head, and the keys and values of the tokens before, as they are kept. */
+    static long tokenBytes(ModelWeights stored, Precision precision, int tokensBefore) {
+        ModelWeights weights = precision.apply(stored);
         ModelConfig config = weights.config();
         long bytes = weights.head().storedBytes();
         for (BlockWeights block : weights.blocks()) {
@@ -122,8 +124,12 @@ final class BenchCommand implements Command {
                 bytes += block.linear(linear).storedBytes();
             }
         }
-        long cached = 2L * config.blockCount() * config.kvHeadCount() * config.headSize() * Float.BYTES;
-        return bytes + cached * tokensBefore;
+        int headBytes = switch (precision.cache()) {
+            case F32 -> config.headSize() * Float.BYTES;
+            case F16 -> config.headSize() * Short.BYTES;
+            case Q8 -> config.headSize() + Float.BYTES;
+        };
+        return bytes + 2L * config.blockCount() * config.kvHeadCount() * headBytes * tokensBefore;
     }
 
     private void print(Console console, Result result, int threadCount) {

@@ -50,6 +50,32 @@ class BenchCommandTest {
                 """);
     }
 
+    /** A cache of half the size counts half, and a head of 8 bits 34 bytes for 32 weights. */
+    @Test
+    void benchCountsWhatIsRounded() throws IOException {
+        Run run = Run.of(
+                "bench",
+                model,
+                "--prompt",
+                20,
+                "--generate",
+                8,
+                "--runs",
+                1,
+                "--threads",
+                1,
+                "--json",
+                "--cache",
+                "f16",
+                "--head",
+                "q8_0",
+                "--activations",
+                "int8");
+        assertThat(run.status()).as(run.err()).isZero();
+        JsonNode json = new ObjectMapper().readTree(run.out());
+        assertThat(json.path("bytesPerToken").asLong()).isEqualTo(4 * 61_440 + 259 * 68 + 24 * 256);
+    }
+
     @Test
     void benchSaysWhatIsWrongInOneLine() {
         assertThat(Run.of("bench", model, "--prompt", 100, "--generate", 29))

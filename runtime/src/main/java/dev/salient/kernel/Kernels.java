@@ -21,6 +21,11 @@ public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKern
         return new Scalar();
     }
 
+    /** The definition of all of it: slow, one thread. */
+    static Kernels scalar() {
+        return new Scalar();
+    }
+
     /**
      * Multiplies every token's row with a weight: {@code y = x w^T}.
      *

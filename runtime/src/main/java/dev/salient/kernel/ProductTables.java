@@ -2,6 +2,7 @@ package dev.salient.kernel;
 
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
+import static jdk.incubator.vector.VectorOperators.I2B;
 import static jdk.incubator.vector.VectorOperators.MAX;
 
 import java.util.EnumMap;
@@ -18,6 +19,8 @@ import jdk.incubator.vector.FloatVector;
 final class ProductTables {
     /** Adding it leaves a number's nearest integer in the lowest bits. */
     private static final float ROUND = 0x1.8p23f;
+
+    private static final int SLACK = 8;
 
     /** [positions, 16]. */
     byte[] entries = new byte[0];
@@ -50,8 +53,8 @@ final class ProductTables {
     void load(Plane plane, float zero, int segmentSize, int in, float[] x, int at) {
         int segments = in / segmentSize;
         int positions = segmentSize / plane.columns();
-        if (entries.length < segments * positions * 16) {
-            entries = new byte[segments * positions * 16];
+        if (entries.length < segments * positions * 16 + SLACK) {
+            entries = new byte[segments * positions * 16 + SLACK];
         }
         if (scales.length < segments) {
             scales = new float[segments];
@@ -97,10 +100,14 @@ final class ProductTables {
     }
 
     private void round(float factor, int count, int to) {
-        float[] from = exact;
-        byte[] rounded = entries;
-        for (int i = 0; i < count; i++) {
-            rounded[to + i] = (byte) Float.floatToRawIntBits(from[i] * factor + ROUND);
+        for (int i = 0; i < count; i += COUNT) {
+            FloatVector entry =
+                    FloatVector.fromArray(FLOATS, exact, i).mul(factor).add(ROUND);
+            // four lanes write eight bytes: the next ones, or the slack, come after them
+            entry.reinterpretAsInts()
+                    .convertShape(I2B, Lanes.BYTES, 0)
+                    .reinterpretAsBytes()
+                    .intoArray(entries, to + i);
         }
     }
 }

@@ -3,6 +3,7 @@ package dev.salient.kernel;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import java.lang.foreign.MemorySegment;
 
 /**
  * A quantized weight rearranged for vectors: strips of 32 rows, each column by column.
@@ -100,7 +101,23 @@ final class Strips {
                 strips.put(strip, row, own);
             }
         });
+        switch (weight) {
+            case GroupAffine affine -> {
+                letGo(affine.codes());
+                letGo(affine.scales());
+                letGo(affine.zeros());
+            }
+            case ScaledGroups groups -> letGo(groups.data());
+            default -> {}
+        }
         return strips;
+    }
+
+    /** Gives the pages of a mapped file back: they are not needed any more, and are read again where they are. */
+    private static void letGo(MemorySegment data) {
+        if (data.isMapped()) {
+            data.unload();
+        }
     }
 
     private void put(int strip, int row, RowCodes from) {

@@ -55,9 +55,12 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
      *
      * @param threads that compute, the caller among them
      */
-    public PackedLanguageModel(ModelWeights stored, int threads, Precision precision) {
-        ModelWeights weights = precision.apply(stored);
-        cacheType = precision.cache();
+    public PackedLanguageModel(ModelWeights weights, int threads, Precision precision) {
+        this(precision.apply(weights), Kernels.best(threads, precision.activations()), precision.cache());
+    }
+
+    PackedLanguageModel(ModelWeights weights, Kernels kernels, CacheType cacheType) {
+        this.cacheType = cacheType;
         this.weights = weights;
         this.config = weights.config();
         this.rope = new Rope(config.ropeFrequencies());
@@ -72,7 +75,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         }
         this.finalNorm = new RmsNorm(weights.finalNorm(), config.normEpsilon());
         this.buffers = new Buffers(config);
-        this.kernels = Kernels.best(threads, precision.activations());
+        this.kernels = kernels;
     }
 
     @Override

@@ -19,7 +19,7 @@ public record Precision(
     public static final Precision FULL = new Precision(Activations.F32, CacheType.F32, null);
 
     /** The weights with their head as this says; a head that is quantized already stays. */
-    ModelWeights apply(ModelWeights weights) {
+    public ModelWeights apply(ModelWeights weights) {
         if (head == null || !Rounding.fits(head, weights.head())) {
             return weights;
         }

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.salient.kernel.Activations;
+import dev.salient.kernel.CacheType;
+import dev.salient.kernel.Kernels;
 import dev.salient.model.LanguageModel.KvCache;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -44,6 +47,58 @@ class PackedLanguageModelTest {
         Random random = new Random(1);
         ModelConfig config = TinyModels.config(4, 2, new RopeScaling(8, 1, 4, 16));
         assertAgrees(TinyModels.dense(config, random), random.ints(40, 0, 37).toArray());
+    }
+
+    /** What is likeliest does not depend on how it is summed. */
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void scalarAndVectorKernelsWriteTheSame200Tokens(long seed) {
+        ModelWeights weights = TinyModels.twoBit(TinyModels.config(4, 2, null), new Random(seed));
+        assertThat(greedy(new PackedLanguageModel(weights, 2)))
+                .isEqualTo(greedy(new PackedLanguageModel(weights, Kernels.scalar(), CacheType.F32)));
+    }
+
+    private static List<Integer> greedy(PackedLanguageModel opened) {
+        List<Integer> ids = new ArrayList<>(List.of(1));
+        try (PackedLanguageModel model = opened;
+                KvCache cache = model.newCache(200)) {
+            while (ids.size() <= 200) {
+                float[] logits = model.forwardLast(new int[] {ids.getLast()}, cache);
+                int best = 0;
+                for (int i = 1; i < logits.length; i++) {
+                    best = logits[i] > logits[best] ? i : best;
+                }
+                ids.add(best);
+            }
+        }
+        return ids;
+    }
+
+    /** Rounding is small where a precision says so, and none at all in full precision. */
+    @Test
+    void precisionRoundsAsLittleAsItSays() {
+        Random random = new Random(2);
+        ModelWeights weights = TinyModels.twoBit(TinyModels.config(4, 2, null), random);
+        int[] tokens = random.ints(17, 0, 37).toArray();
+        double[][] want = new NaiveForward(weights).logits(tokens);
+        double half = worst(weights, new Precision(Activations.F32, CacheType.F16, null), tokens, want);
+        double bytes = worst(weights, new Precision(Activations.INT8, CacheType.Q8, null), tokens, want);
+        assertThat(half).isBetween(1e-6, 0.1); // 11 of 24 bits: a few thousandths of logits of about 10
+        assertThat(bytes).isBetween(half, 2.0); // 8 bits: some hundredths of them
+    }
+
+    private static double worst(ModelWeights weights, Precision precision, int[] tokens, double[][] want) {
+        double worst = 0;
+        try (PackedLanguageModel model = new PackedLanguageModel(weights, 2, precision);
+                KvCache cache = model.newCache(tokens.length)) {
+            for (int t = 0; t < tokens.length; t++) {
+                float[] logits = model.forwardLast(new int[] {tokens[t]}, cache);
+                for (int i = 0; i < logits.length; i++) {
+                    worst = Math.max(worst, Math.abs(logits[i] - want[t][i]));
+                }
+            }
+        }
+        return worst;
     }
 
     private static void assertAgrees(ModelWeights weights, int[] tokens) {
