@@ -5,6 +5,7 @@ import static dev.salient.tensor.Preconditions.require;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.Checkpoint;
+import dev.salient.kernel.CacheType;
 import dev.salient.measure.Speed;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -85,10 +86,10 @@ final class BenchCommand implements Command {
         require(prompt > 0, "--prompt: got %d, want 1 or more", prompt);
         require(generate > 0, "--generate: got %d, want 1 or more", generate);
         require(runs > 0, "--runs: got %d, want 1 or more", runs);
-        try (Checkpoint checkpoint = model.open();
-                PackedLanguageModel packed =
-                        new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision())) {
-            int context = packed.config().contextLength();
+        Precision rounded = precision.precision();
+        try (Checkpoint checkpoint = model.open()) {
+            ModelWeights weights = rounded.apply(checkpoint.weights());
+            int context = weights.config().contextLength();
             prompt = prompt == DEFAULT_PROMPT ? Math.max(1, Math.min(prompt, context - generate)) : prompt;
             require(
                     (long) prompt + generate <= context,
@@ -97,8 +98,11 @@ final class BenchCommand implements Command {
                     generate,
                     context);
             Speed.Plan plan = new Speed.Plan(prompt, generate, runs);
-            Speed speed = measure(console, packed, plan);
-            long bytes = tokenBytes(checkpoint.weights(), precision.precision(), prompt + generate / 2);
+            Speed speed;
+            try (PackedLanguageModel packed = new PackedLanguageModel(weights, threadCount, rounded)) {
+                speed = measure(console, packed, plan);
+            }
+            long bytes = tokenBytes(weights, rounded.cache(), prompt + generate / 2);
             Result result = new Result(speed, bytes, MemoryBandwidth.bytesPerSecond(threadCount));
             print(console, result, threadCount);
             console.result(json(result, threadCount));
@@ -115,8 +119,7 @@ final class BenchCommand implements Command {
     }
 
     /** All weights of the blocks and the head, and the keys and values of the tokens before, as they are kept. */
-    static long tokenBytes(ModelWeights stored, Precision precision, int tokensBefore) {
-        ModelWeights weights = precision.apply(stored);
+    private static long tokenBytes(ModelWeights weights, CacheType cache, int tokensBefore) {
         ModelConfig config = weights.config();
         long bytes = weights.head().storedBytes();
         for (BlockWeights block : weights.blocks()) {
@@ -124,7 +127,7 @@ final class BenchCommand implements Command {
                 bytes += block.linear(linear).storedBytes();
             }
         }
-        int headBytes = switch (precision.cache()) {
+        int headBytes = switch (cache) {
             case F32 -> config.headSize() * Float.BYTES;
             case F16 -> config.headSize() * Short.BYTES;
             case Q8 -> config.headSize() + Float.BYTES;

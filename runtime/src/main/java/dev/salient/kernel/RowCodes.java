@@ -80,6 +80,11 @@ final class RowCodes {
         };
     }
 
+    /** Buffers of its own over the same weight, for another thread. */
+    RowCodes another() {
+        return new RowCodes(weight, bits, groupSize, offsets, zero);
+    }
+
     Offsets offsets() {
         return offsets;
     }

@@ -88,17 +88,16 @@ final class Strips {
 
     /** Rearranges a weight, which {@link #canHold} accepts, with the help of a team. */
     static Strips of(PackedWeight weight, Team team) {
-        Strips strips = new Strips(weight, RowCodes.of(weight));
         RowCodes[] rows = new RowCodes[team.size()];
+        rows[0] = RowCodes.of(weight);
+        for (int i = 1; i < rows.length; i++) {
+            rows[i] = rows[0].another();
+        }
+        Strips strips = new Strips(weight, rows[0]);
         team.run(strips.strips(), (strip, member) -> {
-            RowCodes own = rows[member];
-            if (own == null) {
-                own = RowCodes.of(weight);
-                rows[member] = own;
-            }
             for (int row = 0; row < Math.min(ROWS, weight.out() - strip * ROWS); row++) {
-                own.load(strip * ROWS + row);
-                strips.put(strip, row, own);
+                rows[member].load(strip * ROWS + row);
+                strips.put(strip, row, rows[member]);
             }
         });
         switch (weight) {
