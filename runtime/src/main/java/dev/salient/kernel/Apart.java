@@ -4,7 +4,6 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.EnumMap;
-import java.util.function.Function;
 
 /**
  * Static methods as handles in a map or an array.
@@ -18,28 +17,26 @@ final class Apart {
     private Apart() {}
 
     /**
-     * The handle of each plane.
+     * The handle of each plane's method, which its {@link Plane#kernel} names.
      *
      * @param lookup of the class that holds the methods
-     * @param name of a plane's method
      */
-    static EnumMap<Plane, MethodHandle> methods(
-            MethodHandles.Lookup lookup, MethodType type, Function<Plane, String> name) {
+    static EnumMap<Plane, MethodHandle> methods(MethodHandles.Lookup lookup, MethodType type) {
         EnumMap<Plane, MethodHandle> handles = new EnumMap<>(Plane.class);
         for (Plane plane : Plane.values()) {
-            try {
-                handles.put(plane, lookup.findStatic(lookup.lookupClass(), name.apply(plane), type));
-            } catch (ReflectiveOperationException e) {
-                throw new ExceptionInInitializerError(e);
-            }
+            handles.put(plane, find(lookup, plane.kernel(), type));
         }
         return handles;
     }
 
     /** The handle of one method, in an array: C2 does not know what that holds either. */
     static MethodHandle[] method(MethodHandles.Lookup lookup, String name, MethodType type) {
+        return new MethodHandle[] {find(lookup, name, type)};
+    }
+
+    private static MethodHandle find(MethodHandles.Lookup lookup, String name, MethodType type) {
         try {
-            return new MethodHandle[] {lookup.findStatic(lookup.lookupClass(), name, type)};
+            return lookup.findStatic(lookup.lookupClass(), name, type);
         } catch (ReflectiveOperationException e) {
             throw new ExceptionInInitializerError(e);
         }

@@ -41,7 +41,7 @@ final class DenseRows {
             values = new float[rows * in];
         }
         if (weight instanceof Dense dense) {
-            copyValues(dense.values(), (long) first * in, 0, rows * in); // at once: short loops are half prologue
+            copyValues(dense.values(), (long) first * in, rows * in); // at once: short loops are half prologue
             return;
         }
         for (int row = 0; row < rows; row++) {
@@ -49,33 +49,33 @@ final class DenseRows {
         }
     }
 
-    private void copyValues(Tensor from, long first, int at, int count) {
+    private void copyValues(Tensor from, long first, int count) {
         switch (from.dtype()) {
-            case F32 -> MemorySegment.copy(from.data(), FLOAT, first * Float.BYTES, values, at, count);
+            case F32 -> MemorySegment.copy(from.data(), FLOAT, first * Float.BYTES, values, 0, count);
             case F16 -> {
                 copyHalves(from, first, count);
-                widenHalves(halves, values, at, count);
+                widenHalves(halves, values, count);
             }
             case BF16 -> {
                 copyHalves(from, first, count);
-                widenBfloats(halves, values, at, count);
+                widenBfloats(halves, values, count);
             }
         }
     }
 
-    private static void widenHalves(short[] from, float[] to, int at, int count) {
+    private static void widenHalves(short[] from, float[] to, int count) {
         for (int i = 0; i < count; i++) {
-            to[at + i] = Float.float16ToFloat(from[i]);
+            to[i] = Float.float16ToFloat(from[i]);
         }
     }
 
-    private static void widenBfloats(short[] from, float[] to, int at, int count) {
+    private static void widenBfloats(short[] from, float[] to, int count) {
         int whole = FLOATS.loopBound(count);
         for (int i = 0; i < whole; i += COUNT) {
-            Lanes.bfloats(from, i).intoArray(to, at + i);
+            Lanes.bfloats(from, i).intoArray(to, i);
         }
         for (int i = whole; i < count; i++) {
-            to[at + i] = Float.intBitsToFloat(from[i] << 16);
+            to[i] = Float.intBitsToFloat(from[i] << 16);
         }
     }
 

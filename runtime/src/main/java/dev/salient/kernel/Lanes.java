@@ -89,9 +89,4 @@ final class Lanes {
     static FloatVector floats(IntVector codes) {
         return (FloatVector) codes.convertShape(I2F, FLOATS, 0);
     }
-
-    /** The smallest multiple of the vector length that is not below {@code n}. */
-    static int roundUp(int n) {
-        return (n + COUNT - 1) / COUNT * COUNT;
-    }
 }

@@ -9,15 +9,17 @@ package dev.salient.kernel;
  * the activations that meet it carry the inverse. Codes of 8 bits are signed, a byte for each row.
  */
 enum Plane {
-    ONE(1),
-    TWO(2),
-    FOUR(4),
-    EIGHT(8);
+    ONE(1, "oneBit"),
+    TWO(2, "twoBits"),
+    FOUR(4, "fourBits"),
+    EIGHT(8, "eightBits");
 
     private final int bits;
+    private final String kernel;
 
-    Plane(int bits) {
+    Plane(int bits, String kernel) {
         this.bits = bits;
+        this.kernel = kernel;
     }
 
     static Plane of(int bits) {
@@ -32,6 +34,11 @@ enum Plane {
 
     int bits() {
         return bits;
+    }
+
+    /** The name of the method that a class of kernels has for it. */
+    String kernel() {
+        return kernel;
     }
 
     /** Columns of a position. */

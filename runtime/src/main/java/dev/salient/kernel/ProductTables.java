@@ -26,10 +26,8 @@ final class ProductTables {
     byte[] entries = new byte[0];
     /** [segments], what an entry counts. */
     float[] scales = new float[0];
-    /** [segments], {@code (center - zero) * sum}: what the products lack for being counted from the center. */
-    float[] shifts = new float[0];
-    /** [segments], sums of the activations. */
-    float[] sums = new float[0];
+    /** Sums of the activations; shifts are {@code (center - zero) * sum}, which products counted from the center lack. */
+    final SegmentSums sums = new SegmentSums();
 
     private float[] exact = new float[0];
 
@@ -58,16 +56,14 @@ final class ProductTables {
         }
         if (scales.length < segments) {
             scales = new float[segments];
-            shifts = new float[segments];
         }
         if (exact.length < positions * 16) {
             exact = new float[positions * 16];
         }
-        sums = StripInput.sums(sums, segmentSize, in, x, at);
+        sums.load(segmentSize, in, x, at, plane.center() - zero);
         for (int s = 0; s < segments; s++) {
             float largest = products(plane, positions, x, at + s * segmentSize);
             scales[s] = largest / 127;
-            shifts[s] = (plane.center() - zero) * sums[s];
             round(largest == 0 ? 0 : 127 / largest, positions * 16, s * positions * 16);
         }
     }

@@ -1,15 +1,11 @@
 package dev.salient.kernel;
 
-import java.util.Arrays;
-
-/** One token's activations as products with strips read them: for a plane, and summed over each segment. */
+/** One token's activations as products with strips read them: for a plane. */
 final class StripInput {
     /** [in], each times the inverse of what its code is multiplied by where it is masked. */
     float[] values = new float[0];
-    /** [segments], of the plain activations. */
-    float[] sums = new float[0];
-    /** [segments], what the zero that is subtracted from every code makes of them: {@code -zero * sum}. */
-    float[] shifts = new float[0];
+    /** Their sums; shifts are {@code -zero * sum}, for the zero that is subtracted from every code. */
+    final SegmentSums sums = new SegmentSums();
 
     /** Takes one row of activations, [in], at {@code at}. */
     void load(Plane plane, float zero, int segmentSize, int in, float[] x, int at) {
@@ -33,29 +29,6 @@ final class StripInput {
             }
             case FOUR, EIGHT -> System.arraycopy(x, at, values, 0, in);
         }
-        sums = sums(sums, segmentSize, in, x, at);
-        if (shifts.length < sums.length) {
-            shifts = new float[sums.length];
-        }
-        for (int s = 0; s < sums.length; s++) {
-            shifts[s] = -zero * sums[s];
-        }
-    }
-
-    /** The sums of each segment, in the given array where it is long enough. */
-    static float[] sums(float[] old, int segmentSize, int in, float[] x, int at) {
-        int segments = in / segmentSize;
-        float[] to = old.length < segments ? new float[segments] : old;
-        Arrays.fill(to, 0);
-        for (int s = 0; s < segments; s++) {
-            float even = 0;
-            float odd = 0;
-            for (int i = at + s * segmentSize; i < at + (s + 1) * segmentSize; i += 2) {
-                even += x[i];
-                odd += x[i + 1];
-            }
-            to[s] = even + odd;
-        }
-        return to;
+        sums.load(segmentSize, in, x, at, -zero);
     }
 }

@@ -32,13 +32,7 @@ final class StripProduct {
     /** {@code kernel(codes, at, x, xAt, positions, parts)} writes the 32 rows' {@code sum_j code_j x_j} of a segment. */
     private static final EnumMap<Plane, MethodHandle> KERNELS = Apart.methods(
             lookup(),
-            methodType(void.class, byte[].class, int.class, float[].class, int.class, int.class, float[].class),
-            plane -> switch (plane) {
-                case ONE -> "oneBit";
-                case TWO -> "twoBits";
-                case FOUR -> "fourBits";
-                case EIGHT -> "eightBits";
-            });
+            methodType(void.class, byte[].class, int.class, float[].class, int.class, int.class, float[].class));
 
     private static final MethodHandle[] FLUSH = Apart.method(
             lookup(),
@@ -57,7 +51,7 @@ final class StripProduct {
         try {
             for (int s = 0; s < stage.segments; s++) {
                 kernel.invokeExact(stage.codes, stage.at + s * codes, x.values, s * columns, stage.positions, parts);
-                flush.invokeExact(stage, parts, x.shifts[s], x.sums[s], s);
+                flush.invokeExact(stage, parts, x.sums.shifts[s], x.sums.plain[s], s);
             }
         } catch (Throwable e) {
             throw Apart.thrown(e);

@@ -17,15 +17,8 @@ import jdk.incubator.vector.IntVector;
 final class StripUnpacker {
     private static final int WIDTH = MicroKernel.WIDTH;
 
-    private static final EnumMap<Plane, MethodHandle> KERNELS = Apart.methods(
-            lookup(),
-            methodType(void.class, StripStage.class, int.class, float[].class, int.class),
-            plane -> switch (plane) {
-                case ONE -> "oneBit";
-                case TWO -> "twoBits";
-                case FOUR -> "fourBits";
-                case EIGHT -> "eightBits";
-            });
+    private static final EnumMap<Plane, MethodHandle> KERNELS =
+            Apart.methods(lookup(), methodType(void.class, StripStage.class, int.class, float[].class, int.class));
 
     private StripUnpacker() {}
 

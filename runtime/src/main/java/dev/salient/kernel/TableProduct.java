@@ -101,8 +101,8 @@ final class TableProduct {
     static void flush(StripStage stage, short[] parts, ProductTables tables, int segment) {
         float[] sums = stage.sums;
         FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[segment]);
-        FloatVector shift = FloatVector.broadcast(FLOATS, tables.shifts[segment]);
-        FloatVector sum = FloatVector.broadcast(FLOATS, tables.sums[segment]);
+        FloatVector shift = FloatVector.broadcast(FLOATS, tables.sums.shifts[segment]);
+        FloatVector sum = FloatVector.broadcast(FLOATS, tables.sums.plain[segment]);
         for (int row = 0; row < Strips.ROWS; row += COUNT) {
             int place = Strips.ROWS * segment + row;
             IntVector entries =

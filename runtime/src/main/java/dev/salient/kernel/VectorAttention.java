@@ -40,10 +40,9 @@ final class VectorAttention {
      *
      * @param query [tokens, heads * headSize]
      * @param mixed [tokens, heads * headSize], overwritten
-     * @param states of each item, {@link #stateSize} numbers
      */
     @SuppressWarnings("ArrayRecordComponent")
-    record Task(KvBlock cache, Positions positions, float[] query, float[] mixed, float[] states) {
+    record Task(KvBlock cache, Positions positions, float[] query, float[] mixed) {
         int rows() {
             return cache.shape().headsPerKv() * positions.count();
         }
@@ -86,8 +85,12 @@ final class VectorAttention {
         }
     }
 
-    /** Does one item; {@link #finish} follows when all are done. */
-    void attend(Task task, int item) {
+    /**
+     * Does one item; {@link #finish} follows when all are done.
+     *
+     * @param states of all items, {@link Task#stateSize} numbers each
+     */
+    void attend(Task task, int item, float[] states) {
         KvShape shape = task.cache().shape();
         int part = item % task.parts();
         int kvHead = item / task.parts() % shape.kvHeads();
@@ -106,15 +109,15 @@ final class VectorAttention {
             }
         }
         int state = item * task.stateSize();
-        Arrays.fill(task.states(), state, state + ITEM_ROWS, Float.NEGATIVE_INFINITY);
-        Arrays.fill(task.states(), state + ITEM_ROWS, state + task.stateSize(), 0);
+        Arrays.fill(states, state, state + ITEM_ROWS, Float.NEGATIVE_INFINITY);
+        Arrays.fill(states, state + ITEM_ROWS, state + task.stateSize(), 0);
         for (int position = part * PART; position < end; position += BLOCK) {
             Positions block = new Positions(position, Math.min(BLOCK, end - position));
             widen(task.cache(), kvHead, block);
             for (int r = 0; r < rows; r += ROWS) {
                 int last = firstRow + Math.min(r + ROWS, rows) - 1;
                 if (task.seen(last) > position) {
-                    addBlock(task, kvHead, block, firstRow, r, last, state);
+                    addBlock(task, kvHead, block, firstRow, r, last, states, state);
                 }
             }
         }
@@ -152,9 +155,9 @@ final class VectorAttention {
     }
 
     /** Takes a block into the state of rows {@code first + r} to {@code last}. */
-    private void addBlock(Task task, int kvHead, Positions block, int first, int r, int last, int state) {
+    private void addBlock(
+            Task task, int kvHead, Positions block, int first, int r, int last, float[] states, int state) {
         scores(task.cache(), kvHead, block, r);
-        float[] states = task.states();
         for (int i = 0; i < ROWS; i++) {
             int row = Math.min(first + r + i, last);
             int seen = Math.clamp(task.seen(row) - block.first(), 0, block.count());
@@ -175,7 +178,7 @@ final class VectorAttention {
                 Elementwise.scale(states, mixed, task.headWidth(), factor);
             }
         }
-        mix(task, kvHead, block, state + 2 * ITEM_ROWS + r * task.headWidth());
+        mix(task, kvHead, block, states, state + 2 * ITEM_ROWS + r * task.headWidth());
     }
 
     private void scores(KvBlock cache, int kvHead, Positions block, int r) {
@@ -195,7 +198,7 @@ final class VectorAttention {
         }
     }
 
-    private void mix(Task task, int kvHead, Positions block, int to) {
+    private void mix(Task task, int kvHead, Positions block, float[] states, int to) {
         KvBlock cache = task.cache();
         boolean wide = cache.type() == CacheType.F32;
         kernel.depth = block.count();
@@ -210,7 +213,6 @@ final class VectorAttention {
             kernel.cAt = p * WIDTH;
             kernel.run();
         }
-        float[] states = task.states();
         for (int i = 0; i < ROWS * task.headWidth(); i += COUNT) {
             FloatVector sum = FloatVector.fromArray(FLOATS, states, to + i);
             sum.add(FloatVector.fromArray(FLOATS, change, i)).intoArray(states, to + i);
@@ -218,12 +220,11 @@ final class VectorAttention {
     }
 
     /** Brings the parts of one row group of a key/value head together and writes its rows. */
-    static void finish(Task task, int group) {
+    static void finish(Task task, int group, float[] states) {
         KvShape shape = task.cache().shape();
         int kvHead = group % shape.kvHeads();
         int firstRow = group / shape.kvHeads() * ITEM_ROWS;
         int width = task.headWidth();
-        float[] states = task.states();
         for (int r = 0; r < Math.min(ITEM_ROWS, task.rows() - firstRow); r++) {
             int to = task.place(kvHead, firstRow + r);
             int firstState = group * task.parts() * task.stateSize();

@@ -128,21 +128,21 @@ final class VectorKernels implements Kernels {
 
     @Override
     public void attend(KvBlock cache, Positions positions, float[] query, float[] mixed) {
-        VectorAttention.Task task = new VectorAttention.Task(cache, positions, query, mixed, new float[0]);
+        VectorAttention.Task task = new VectorAttention.Task(cache, positions, query, mixed);
         int size = Math.multiplyExact(task.items(), task.stateSize());
         if (attentionStates.length < size) {
             attentionStates = new float[size + size / 2];
         }
-        VectorAttention.Task own = new VectorAttention.Task(cache, positions, query, mixed, attentionStates);
+        float[] states = attentionStates;
         // items are taken from the last: the longest rows first
-        team.run(own.items(), (item, member) -> attentions[member].attend(own, item));
-        int groups = cache.shape().kvHeads() * own.rowGroups();
-        if (positions.count() == 1) {
+        team.run(task.items(), (item, member) -> attentions[member].attend(task, item, states));
+        int groups = cache.shape().kvHeads() * task.rowGroups();
+        if (positions.count() == 1) { // a few vectors: handing them over takes longer
             for (int group = 0; group < groups; group++) {
-                VectorAttention.finish(own, group);
+                VectorAttention.finish(task, group, states);
             }
         } else {
-            team.run(groups, (group, member) -> VectorAttention.finish(own, group));
+            team.run(groups, (group, member) -> VectorAttention.finish(task, group, states));
         }
     }
 

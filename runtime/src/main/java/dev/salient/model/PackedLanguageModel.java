@@ -70,8 +70,8 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             BlockWeights block = weights.blocks().get(b);
             attentionInputs.add(List.of(block.linear(Linear.Q), block.linear(Linear.K), block.linear(Linear.V)));
             mlpInputs.add(List.of(block.linear(Linear.GATE), block.linear(Linear.UP)));
-            attentionNorms[b] = new RmsNorm(weights.blocks().get(b).attentionNorm(), config.normEpsilon());
-            mlpNorms[b] = new RmsNorm(weights.blocks().get(b).mlpNorm(), config.normEpsilon());
+            attentionNorms[b] = new RmsNorm(block.attentionNorm(), config.normEpsilon());
+            mlpNorms[b] = new RmsNorm(block.mlpNorm(), config.normEpsilon());
         }
         this.finalNorm = new RmsNorm(weights.finalNorm(), config.normEpsilon());
         this.buffers = new Buffers(config);
