@@ -10,7 +10,7 @@ import dev.salient.tensor.DType;
 import java.lang.foreign.MemorySegment;
 
 /**
- * One row of a quantized weight at a time, a byte for each code: {@code value = scale * (code - zero - zeros_g) + minimum_g}.
+ * One row of a quantized weight at a time, a byte for each code: {@code value = unit * scale * (code - zero - zeros_g) + minimum_g}.
  *
  * <p>Codes of 8 bits are signed, others are not. Groups whose zero points are one number or its mirror image
  * {@code 2^bits - 1 - zero} come with mirrored codes and negative scales, so that they have one zero.
@@ -73,7 +73,8 @@ final class RowCodes {
                     case Q5_1 -> new RowCodes(groups, 5, size, Offsets.MINIMA, 0);
                     case Q4_0 -> new RowCodes(groups, 4, size, Offsets.NONE, 8);
                     case Q4_1 -> new RowCodes(groups, 4, size, Offsets.MINIMA, 0);
-                    case Q2_0 -> new RowCodes(groups, 2, size, Offsets.NONE, 1);
+                    case Q2_0, TQ2_0 -> new RowCodes(groups, 2, size, Offsets.NONE, 1);
+                    case Q1_0 -> new RowCodes(groups, 1, size, Offsets.NONE, 0.5f);
                 };
             }
             default -> throw new IllegalArgumentException("no codes in " + weight);
@@ -92,6 +93,11 @@ final class RowCodes {
     /** What is subtracted from every code. */
     float zero() {
         return zero;
+    }
+
+    /** What scales count: 2 where the codes 0 and 1 stand for -1 and 1. */
+    float unit() {
+        return bits == 1 ? 2 : 1;
     }
 
     /** Bits of a code. */
@@ -164,7 +170,7 @@ final class RowCodes {
         for (int g = 0; g < scales.length; g++) {
             int at = g * stride;
             int to = g * groupSize;
-            scales[g] = DType.F16.get(halves, at / Short.BYTES);
+            scales[g] = DType.F16.get(halves, (at + format.scaleAt()) / Short.BYTES);
             switch (format) {
                 case Q8_0 -> System.arraycopy(raw, at + 2, codes, to, 32);
                 case Q4_0 -> nibbleHalves(at + 2, to);
@@ -182,6 +188,8 @@ final class RowCodes {
                     minima[g] = DType.F16.get(halves, at / Short.BYTES + 1);
                 }
                 case Q2_0 -> twoBits(at + 2, groupSize, to);
+                case TQ2_0 -> twoBitsApart(at, to);
+                case Q1_0 -> singleBits(at + 2, to);
             }
         }
     }
@@ -194,6 +202,19 @@ final class RowCodes {
             codes[to + i + 1] = (byte) ((four >> 2) & 3);
             codes[to + i + 2] = (byte) ((four >> 4) & 3);
             codes[to + i + 3] = (byte) ((four >> 6) & 3);
+        }
+    }
+
+    /** Two times 32 bytes, each with four codes that are 32 apart. */
+    private void twoBitsApart(int from, int to) {
+        for (int i = 0; i < groupSize; i++) {
+            codes[to + i] = (byte) ((raw[from + i / 128 * 32 + i % 32] >> (2 * (i / 32 % 4))) & 3);
+        }
+    }
+
+    private void singleBits(int from, int to) {
+        for (int i = 0; i < groupSize; i++) {
+            codes[to + i] = (byte) ((raw[from + i / 8] >> (i % 8)) & 1);
         }
     }
 

@@ -43,6 +43,8 @@ final class Strips {
     private final byte[] zeros;
     /** What is subtracted from all codes besides. */
     private final float zero;
+    /** What scales count. */
+    private final float unit;
 
     private Strips(PackedWeight weight, RowCodes rows) {
         out = weight.out();
@@ -63,6 +65,7 @@ final class Strips {
         minima = new short[offsets == RowCodes.Offsets.MINIMA ? scales.length : 0];
         zeros = new byte[offsets == RowCodes.Offsets.ZEROS ? scales.length + SLACK : 0];
         zero = rows.zero();
+        unit = rows.unit();
     }
 
     /** The largest part of a group whose positions fit a sum of table entries. */
@@ -188,9 +191,9 @@ final class Strips {
         return planes[p];
     }
 
-    /** What a plane's codes count: 1, and 4 or 16 for the highest bit. */
+    /** What a plane's codes count, in scales: the highest bit of 3 and 5 counts 4 or 16 times as much. */
     float unit(int p) {
-        return p == 0 ? 1 : 1 << planes[0].bits();
+        return p == 0 ? unit : unit * (1 << planes[0].bits());
     }
 
     /** Columns that share a scale. */

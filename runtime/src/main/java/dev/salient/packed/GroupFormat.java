@@ -13,7 +13,11 @@ public enum GroupFormat {
     /** fp16 d, fp16 m, 32 high bits, 32 nibbles: {@code d q + m}. */
     Q5_1(32, 24),
     /** fp16 d of either sign, then 64 two-bit q, lowest bits first: {@code d (q - 1)}. */
-    Q2_0(64, 18);
+    Q2_0(64, 18),
+    /** 64 bytes, then fp16 d; each half is 32 bytes of four two-bit q, 32 weights apart: {@code d (q - 1)}, q at most 2. */
+    TQ2_0(256, 66),
+    /** fp16 d, then 128 bits q, lowest first: {@code d (2 q - 1)}. */
+    Q1_0(128, 18);
 
     private final int groupSize;
     private final int byteCount;
@@ -26,6 +30,11 @@ public enum GroupFormat {
     /** Weights in a group. */
     public int groupSize() {
         return groupSize;
+    }
+
+    /** Where a group's scale, fp16, begins in its bytes. */
+    public int scaleAt() {
+        return this == TQ2_0 ? 64 : 0;
     }
 
     /** Bytes of a group, scale included. */

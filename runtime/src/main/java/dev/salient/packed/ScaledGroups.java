@@ -35,7 +35,7 @@ public record ScaledGroups(int out, int in, GroupFormat format, MemorySegment da
     }
 
     private void decodeGroup(long at, float[] values, int offset) {
-        float d = half(at);
+        float d = half(at + format.scaleAt());
         switch (format) {
             case Q8_0 -> {
                 for (int i = 0; i < 32; i++) {
@@ -68,6 +68,18 @@ public record ScaledGroups(int out, int in, GroupFormat format, MemorySegment da
                 for (int i = 0; i < 64; i++) {
                     int code = (data.get(JAVA_BYTE, at + 2 + i / 4) >>> (2 * (i % 4))) & 3;
                     values[offset + i] = d * (code - 1);
+                }
+            }
+            case TQ2_0 -> {
+                for (int i = 0; i < 256; i++) {
+                    int place = i / 128 * 32 + i % 32;
+                    int code = (data.get(JAVA_BYTE, at + place) >>> (2 * (i / 32 % 4))) & 3;
+                    values[offset + i] = d * (code - 1);
+                }
+            }
+            case Q1_0 -> {
+                for (int i = 0; i < 128; i++) {
+                    values[offset + i] = bit(at + 2, i) == 1 ? d : -d;
                 }
             }
         }

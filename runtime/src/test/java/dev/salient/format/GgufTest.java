@@ -84,15 +84,17 @@ class GgufTest {
             {6, GroupFormat.Q5_0},
             {7, GroupFormat.Q5_1},
             {8, GroupFormat.Q8_0},
+            {35, GroupFormat.TQ2_0},
+            {41, GroupFormat.Q1_0},
             {42, GroupFormat.Q2_0}
         };
-        gguf.metadata.put("llama.feed_forward_length", 64);
-        gguf.floats("blk.0.ffn_gate.weight", 8, 64);
-        gguf.floats("blk.0.ffn_up.weight", 8, 64);
+        gguf.metadata.put("llama.feed_forward_length", 256);
+        gguf.floats("blk.0.ffn_gate.weight", 8, 256);
+        gguf.floats("blk.0.ffn_up.weight", 8, 256);
         for (Object[] type : types) {
             GroupFormat format = (GroupFormat) type[1];
-            byte[] data = new byte[8 * 64 / format.groupSize() * format.byteCount()];
-            gguf.put("blk.0.ffn_down.weight", (Integer) type[0], data, 64, 8);
+            byte[] data = new byte[8 * 256 / format.groupSize() * format.byteCount()];
+            gguf.put("blk.0.ffn_down.weight", (Integer) type[0], data, 256, 8);
             try (Checkpoint checkpoint = Checkpoints.open(write(gguf.bytes()))) {
                 ScaledGroups down =
                         (ScaledGroups) checkpoint.weights().blocks().getFirst().linear(Linear.DOWN);
@@ -249,7 +251,7 @@ class GgufTest {
     void unknownTensorType() throws IOException {
         gguf.put("blk.0.ffn_down.weight", 10, new byte[4], 256, 8);
         assertRefused("m.gguf: blk.0.ffn_down.weight: got tensor type 10,"
-                + " want one of [F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, BF16, Q2_0]");
+                + " want one of [F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, BF16, TQ2_0, Q1_0, Q2_0]");
     }
 
     @Test

@@ -122,7 +122,7 @@ class VectorProductTest {
             }
             for (GroupFormat format : GroupFormat.values()) {
                 Random random = new Random(format.byteCount());
-                all.add(Arguments.of(format + " " + fill, Weights.groups(format, new int[] {5, 128}, fill, random)));
+                all.add(Arguments.of(format + " " + fill, Weights.groups(format, new int[] {5, 256}, fill, random)));
             }
         }
         return all.stream();
@@ -139,8 +139,8 @@ class VectorProductTest {
     @EnumSource(GroupFormat.class)
     void memoryOutsideTheHeapGivesTheSameNumbers(GroupFormat format) {
         Random random = new Random(7);
-        var weight = Weights.groups(format, new int[] {20, 192}, Fill.RANDOM, random);
-        float[] x = Weights.gaussians(192, random);
+        var weight = Weights.groups(format, new int[] {20, 256}, Fill.RANDOM, random);
+        float[] x = Weights.gaussians(256, random);
         float[] want = new float[20];
         float[] got = new float[20];
         try (Arena arena = Arena.ofShared();

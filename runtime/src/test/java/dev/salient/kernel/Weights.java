@@ -67,7 +67,8 @@ final class Weights {
         }
         for (int g = 0; g < groups; g++) {
             for (int i = 0; i < halves(format); i++) {
-                DType.F16.set(data.asSlice((long) g * format.byteCount(), 4), i, (float) random.nextGaussian());
+                DType.F16.set(data.asSlice((long) g * format.byteCount() + format.scaleAt()), i, (float)
+                        random.nextGaussian());
             }
         }
         return new ScaledGroups(size[0], size[1], format, data);
@@ -76,7 +77,7 @@ final class Weights {
     private static int halves(GroupFormat format) {
         return switch (format) {
             case Q4_1, Q5_1 -> 2;
-            case Q8_0, Q4_0, Q5_0, Q2_0 -> 1;
+            case Q8_0, Q4_0, Q5_0, Q2_0, TQ2_0, Q1_0 -> 1;
         };
     }
 
@@ -133,12 +134,12 @@ final class Weights {
                 GroupFormat format = groups.format();
                 long group = (long) row * (groups.in() / format.groupSize()) + column / format.groupSize();
                 MemorySegment data = groups.data().asSlice(group * format.byteCount(), format.byteCount());
-                float scale = DType.F16.get(data, 0);
+                float scale = DType.F16.get(data.asSlice(format.scaleAt()), 0);
                 yield switch (format) {
                     case Q8_0 -> 0;
                     case Q4_0 -> 8 * scale;
                     case Q5_0 -> 16 * scale;
-                    case Q2_0 -> scale;
+                    case Q2_0, TQ2_0, Q1_0 -> scale;
                     case Q4_1, Q5_1 -> DType.F16.get(data, 1);
                 };
             }
@@ -167,14 +168,19 @@ final class Weights {
                 double error = 0;
                 for (int g = 0; g < count; g++) {
                     long group = (long) row * count + g;
-                    float scale = DType.F16.get(groups.data().asSlice(group * format.byteCount(), 2), 0);
+                    float scale =
+                            DType.F16.get(groups.data().asSlice(group * format.byteCount() + format.scaleAt(), 2), 0);
+                    int unit = format == GroupFormat.Q1_0 ? 2 : 1;
                     int bits = switch (format) {
                         case Q8_0 -> 8;
                         case Q5_0, Q5_1 -> 5;
                         case Q4_0, Q4_1 -> 4;
-                        case Q2_0 -> 2;
+                        case Q2_0, TQ2_0 -> 2;
+                        case Q1_0 -> 1;
                     };
-                    error += Math.abs(scale) * stepError(bits, format.groupSize(), x, at + g * format.groupSize());
+                    error += unit
+                            * Math.abs(scale)
+                            * stepError(bits, format.groupSize(), x, at + g * format.groupSize());
                 }
                 yield error;
             }

@@ -14,6 +14,8 @@ enum GgmlType {
     Q5_1(7, null, GroupFormat.Q5_1),
     Q8_0(8, null, GroupFormat.Q8_0),
     BF16(30, DType.BF16, null),
+    TQ2_0(35, null, GroupFormat.TQ2_0),
+    Q1_0(41, null, GroupFormat.Q1_0),
     Q2_0(42, null, GroupFormat.Q2_0);
 
     private final int id;
@@ -53,6 +55,8 @@ enum GgmlType {
             case Q5_0 -> Q5_0;
             case Q5_1 -> Q5_1;
             case Q2_0 -> Q2_0;
+            case TQ2_0 -> TQ2_0;
+            case Q1_0 -> Q1_0;
         };
     }
 
@@ -76,6 +80,8 @@ enum GgmlType {
             case Q5_0 -> 8;
             case Q5_1 -> 9;
             case BF16 -> 32;
+            case TQ2_0 -> 37;
+            case Q1_0 -> 40;
             case Q2_0 -> 41;
         };
     }

@@ -9,20 +9,20 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The GGUF groups whose values are whole multiples of one scale, d k.
+ * The GGUF groups whose values are whole multiples of one scale, d k, all from a smallest to a largest.
  *
  * @param low the smallest k
  * @param high the largest k
  */
 record GroupLevels(GroupFormat format, int low, int high) {
-    /** The levels of a layout; null where its groups have a minimum of their own. */
+    /** The levels of a layout; null where its groups are not such, or no grid of ours has them. */
     static @Nullable GroupLevels find(@Nullable GroupFormat format) {
         return switch (format) {
             case Q2_0 -> new GroupLevels(format, -1, 2);
             case Q4_0 -> new GroupLevels(format, -8, 7);
             case Q5_0 -> new GroupLevels(format, -16, 15);
             case Q8_0 -> new GroupLevels(format, -128, 127);
-            case Q4_1, Q5_1 -> null;
+            case Q4_1, Q5_1, Q1_0, TQ2_0 -> null; // minima of their own; no 0; no grid of ours has their groups
             case null -> null;
         };
     }
@@ -37,7 +37,7 @@ record GroupLevels(GroupFormat format, int low, int high) {
                 add(target, at + 6 + i % 16, ((k + 16) & 0xF) << (i < 16 ? 0 : 4));
             }
             case Q8_0 -> target.set(JAVA_BYTE, at + 2 + i, (byte) k);
-            case Q4_1, Q5_1 -> throw new IllegalStateException(format + " has a minimum");
+            case Q4_1, Q5_1, Q1_0, TQ2_0 -> throw new IllegalStateException(format + " has no levels here");
         }
     }
 
