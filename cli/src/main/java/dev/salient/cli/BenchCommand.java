@@ -15,6 +15,7 @@ import dev.salient.model.PackedLanguageModel;
 import dev.salient.model.Precision;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.OptionalLong;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -71,9 +72,10 @@ final class BenchCommand implements Command {
      * What was measured.
      *
      * @param tokenBytes read from memory for one token
+     * @param memory most resident bytes of the process while the model ran; empty where the system does not say
      * @param bandwidth of the machine, bytes per second
      */
-    private record Result(Speed speed, long tokenBytes, double bandwidth) {
+    private record Result(Speed speed, long tokenBytes, OptionalLong memory, double bandwidth) {
         /** The share of the machine's bandwidth that writing reaches, 0 to 1. */
         double roofline() {
             return speed.decode() * tokenBytes / bandwidth;
@@ -103,7 +105,8 @@ final class BenchCommand implements Command {
                 speed = measure(console, packed, plan);
             }
             long bytes = tokenBytes(weights, rounded.cache(), prompt + generate / 2);
-            Result result = new Result(speed, bytes, MemoryBandwidth.bytesPerSecond(threadCount));
+            OptionalLong memory = PeakMemory.bytes(); // before the bandwidth is measured, which takes a lot of it
+            Result result = new Result(speed, bytes, memory, MemoryBandwidth.bytesPerSecond(threadCount));
             print(console, result, threadCount);
             console.result(json(result, threadCount));
         }
@@ -138,6 +141,7 @@ final class BenchCommand implements Command {
     private void print(Console console, Result result, int threadCount) {
         console.line("prefill   %10.1f tokens/s  (%d tokens)", result.speed.prefill(), prompt);
         console.line("decode    %10.1f tokens/s  (%d tokens after them)", result.speed.decode(), generate);
+        result.memory.ifPresent(bytes -> console.line("resident  %10.1f MB at most while it ran", bytes / 1e6));
         console.line("a token   %10.1f MB read", result.tokenBytes / 1e6);
         console.line(
                 "memory    %10.1f GB/s on %d threads; decode reaches %.0f %% of it",
@@ -152,6 +156,7 @@ final class BenchCommand implements Command {
         json.put("generated", generate);
         json.put("threads", threadCount);
         json.put("bytesPerToken", result.tokenBytes);
+        result.memory.ifPresent(bytes -> json.put("residentBytes", bytes));
         json.put("memoryBytesPerSecond", result.bandwidth);
         json.put("rooflineShare", result.roofline());
         result.speed.prefills().forEach(json.putArray("prefills")::add);

@@ -45,7 +45,8 @@ class BenchCommandTest {
         assertThat(run.out()).matches("""
                 prefill    +\\d+\\.\\d tokens/s  \\(28 tokens\\)
                 decode     +\\d+\\.\\d tokens/s  \\(100 tokens after them\\)
-                a token    +0\\.4 MB read
+                (?:resident   +\\d+\\.\\d MB at most while it ran
+                )?a token    +0\\.4 MB read
                 memory     +\\d+\\.\\d GB/s on 1 threads; decode reaches \\d+ % of it
                 """);
     }
