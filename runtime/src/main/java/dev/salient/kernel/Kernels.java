@@ -57,21 +57,23 @@ public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKern
     /**
      * Rotates channel pairs (i, i + headSize / 2) of every head by the token's position.
      *
+     * @param sequences whose tokens follow one another in x
      * @param x [tokens, heads * headSize], overwritten
      */
-    void rotate(Rope rope, Positions positions, int heads, float[] x);
+    void rotate(Rope rope, List<Positions> sequences, int heads, float[] x);
 
     /** An empty cache of keys and values in the layout that {@link #attend} reads fastest. */
     KvBlock newKvBlock(KvShape shape, CacheType type);
 
     /**
-     * Causal attention of tokens over all cached ones up to themselves.
+     * Causal attention of tokens of some sequences, each over all cached ones of its own up to itself.
      *
-     * @param cache holds at least {@code positions.end()} tokens
+     * @param caches one a sequence; it holds at least {@code end()} tokens
+     * @param sequences whose tokens follow one another in query and mixed
      * @param query [tokens, heads * headSize], rotated
      * @param mixed [tokens, heads * headSize], overwritten: the values, averaged by attention
      */
-    void attend(KvBlock cache, Positions positions, float[] query, float[] mixed);
+    void attend(List<KvBlock> caches, List<Positions> sequences, float[] query, float[] mixed);
 
     /**
      * The gated activation of the MLP: {@code gate = silu(gate) * up}.

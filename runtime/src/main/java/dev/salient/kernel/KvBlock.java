@@ -179,16 +179,17 @@ public final class KvBlock {
     /**
      * Stores the keys and values of some tokens.
      *
-     * @param key [tokens, kvHeads * headSize], rotated
-     * @param value [tokens, kvHeads * headSize]
+     * @param firstRow of key and value that holds the first of them
+     * @param key [rows, kvHeads * headSize], rotated
+     * @param value [rows, kvHeads * headSize]
      */
-    public void put(Positions positions, float[] key, float[] value) {
+    public void put(Positions positions, int firstRow, float[] key, float[] value) {
         require(
                 positions.end() <= shape.capacity(),
                 "cache: got %d tokens, want at most %d",
                 positions.end(),
                 shape.capacity());
-        int from = 0;
+        int from = firstRow * shape.kvHeads() * shape.headSize();
         for (int position = positions.first(); position < positions.end(); position++) {
             for (int head = 0; head < shape.kvHeads(); head++) {
                 int keyAt = keyPanel(head, position) + position % width;

@@ -46,11 +46,11 @@ final class Scalar implements Kernels {
     }
 
     @Override
-    public void rotate(Rope rope, Positions positions, int heads, float[] x) {
-        rope.reach(positions.end());
+    public void rotate(Rope rope, List<Positions> sequences, int heads, float[] x) {
         int pairs = rope.pairs();
         int at = 0;
-        for (int position = positions.first(); position < positions.end(); position++) {
+        for (int position : Positions.places(sequences)) {
+            rope.reach(position + 1);
             for (int head = 0; head < heads; head++, at += 2 * pairs) {
                 for (int i = 0; i < pairs; i++) {
                     double cosine = rope.cosines()[position * pairs + i];
@@ -70,11 +70,20 @@ final class Scalar implements Kernels {
     }
 
     @Override
-    public void attend(KvBlock cache, Positions positions, float[] query, float[] mixed) {
+    public void attend(List<KvBlock> caches, List<Positions> sequences, float[] query, float[] mixed) {
+        int row = 0;
+        for (int s = 0; s < sequences.size(); s++) {
+            attend(caches.get(s), sequences.get(s), row, query, mixed);
+            row += sequences.get(s).count();
+        }
+    }
+
+    /** One sequence, whose first token is at this row of query and mixed. */
+    private static void attend(KvBlock cache, Positions positions, int row, float[] query, float[] mixed) {
         KvShape shape = cache.shape();
         for (int t = 0; t < positions.count(); t++) {
             for (int head = 0; head < shape.heads(); head++) {
-                int at = (t * shape.heads() + head) * shape.headSize();
+                int at = ((row + t) * shape.heads() + head) * shape.headSize();
                 int kvHead = head / shape.headsPerKv();
                 float[] own = Arrays.copyOfRange(query, at, at + shape.headSize());
                 double[] weights = attentionWeights(cache, kvHead, positions.first() + t + 1, own);

@@ -36,13 +36,14 @@ final class VectorAttention {
     private float[] values = new float[0];
 
     /**
-     * One call of {@link Kernels#attend}.
+     * One sequence of a call of {@link Kernels#attend}.
      *
+     * @param firstToken row of query and mixed at which the sequence starts
      * @param query [tokens, heads * headSize]
      * @param mixed [tokens, heads * headSize], overwritten
      */
     @SuppressWarnings("ArrayRecordComponent")
-    record Task(KvBlock cache, Positions positions, float[] query, float[] mixed) {
+    record Task(KvBlock cache, Positions positions, int firstToken, float[] query, float[] mixed) {
         int rows() {
             return cache.shape().headsPerKv() * positions.count();
         }
@@ -57,8 +58,13 @@ final class VectorAttention {
             return rowGroups() > 1 ? 1 : (positions.end() + PART - 1) / PART;
         }
 
+        /** Row groups of all key/value heads. */
+        int groups() {
+            return cache.shape().kvHeads() * rowGroups();
+        }
+
         int items() {
-            return cache.shape().kvHeads() * rowGroups() * parts();
+            return groups() * parts();
         }
 
         /** Padded channels of a head. */
@@ -74,7 +80,7 @@ final class VectorAttention {
         /** Where a row's head starts in the query and in the result. */
         private int place(int kvHead, int row) {
             KvShape shape = cache.shape();
-            int token = row / shape.headsPerKv();
+            int token = firstToken + row / shape.headsPerKv();
             int head = kvHead * shape.headsPerKv() + row % shape.headsPerKv();
             return (token * shape.heads() + head) * shape.headSize();
         }
@@ -89,8 +95,9 @@ final class VectorAttention {
      * Does one item; {@link #finish} follows when all are done.
      *
      * @param states of all items, {@link Task#stateSize} numbers each
+     * @param from where those of this task start
      */
-    void attend(Task task, int item, float[] states) {
+    void attend(Task task, int item, float[] states, int from) {
         KvShape shape = task.cache().shape();
         int part = item % task.parts();
         int kvHead = item / task.parts() % shape.kvHeads();
@@ -108,7 +115,7 @@ final class VectorAttention {
                 queries[r * shape.headSize() + i] = task.query()[at + i] * scale;
             }
         }
-        int state = item * task.stateSize();
+        int state = from + item * task.stateSize();
         Arrays.fill(states, state, state + ITEM_ROWS, Float.NEGATIVE_INFINITY);
         Arrays.fill(states, state + ITEM_ROWS, state + task.stateSize(), 0);
         for (int position = part * PART; position < end; position += BLOCK) {
@@ -220,14 +227,14 @@ final class VectorAttention {
     }
 
     /** Brings the parts of one row group of a key/value head together and writes its rows. */
-    static void finish(Task task, int group, float[] states) {
+    static void finish(Task task, int group, float[] states, int start) {
         KvShape shape = task.cache().shape();
         int kvHead = group % shape.kvHeads();
         int firstRow = group / shape.kvHeads() * ITEM_ROWS;
         int width = task.headWidth();
         for (int r = 0; r < Math.min(ITEM_ROWS, task.rows() - firstRow); r++) {
             int to = task.place(kvHead, firstRow + r);
-            int firstState = group * task.parts() * task.stateSize();
+            int firstState = start + group * task.parts() * task.stateSize();
             float largest = Float.NEGATIVE_INFINITY;
             for (int p = 0; p < task.parts(); p++) {
                 largest = Math.max(largest, states[firstState + p * task.stateSize() + r]);

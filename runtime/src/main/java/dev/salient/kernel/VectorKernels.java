@@ -18,6 +18,9 @@ final class VectorKernels implements Kernels {
     /** Channels that one item of elementwise work has at least. */
     private static final int MIN_CHANNELS = 8192;
 
+    /** Groups of attention rows that one thread brings together faster than several. */
+    private static final int SMALL_FINISH = 16;
+
     /** Tokens that panels pay for. */
     private final int panelTokens;
 
@@ -101,12 +104,15 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
-    public void rotate(Rope rope, Positions positions, int heads, float[] x) {
-        rope.reach(positions.end());
+    public void rotate(Rope rope, List<Positions> sequences, int heads, float[] x) {
+        int[] places = Positions.places(sequences);
+        for (Positions positions : sequences) {
+            rope.reach(positions.end());
+        }
         int headSize = 2 * rope.pairs();
-        forEachToken(positions.count(), heads * headSize, t -> {
+        forEachToken(places.length, heads * headSize, t -> {
             for (int head = 0; head < heads; head++) {
-                Elementwise.rotate(rope, positions.first() + t, x, (t * heads + head) * headSize);
+                Elementwise.rotate(rope, places[t], x, (t * heads + head) * headSize);
             }
         });
     }
@@ -127,22 +133,20 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
-    public void attend(KvBlock cache, Positions positions, float[] query, float[] mixed) {
-        VectorAttention.Task task = new VectorAttention.Task(cache, positions, query, mixed);
-        int size = Math.multiplyExact(task.items(), task.stateSize());
-        if (attentionStates.length < size) {
-            attentionStates = new float[size + size / 2];
+    public void attend(List<KvBlock> caches, List<Positions> sequences, float[] query, float[] mixed) {
+        AttentionBatch batch = new AttentionBatch(caches, sequences, query, mixed);
+        if (attentionStates.length < batch.stateSize()) {
+            attentionStates = new float[batch.stateSize() + batch.stateSize() / 2];
         }
         float[] states = attentionStates;
         // items are taken from the last: the longest rows first
-        team.run(task.items(), (item, member) -> attentions[member].attend(task, item, states));
-        int groups = cache.shape().kvHeads() * task.rowGroups();
-        if (positions.count() == 1) { // a few vectors: handing them over takes longer
-            for (int group = 0; group < groups; group++) {
-                VectorAttention.finish(task, group, states);
+        team.run(batch.items(), (item, member) -> batch.attend(item, attentions[member], states));
+        if (batch.groups() <= SMALL_FINISH) { // a few vectors: handing them over takes longer
+            for (int group = 0; group < batch.groups(); group++) {
+                batch.finish(group, states);
             }
         } else {
-            team.run(groups, (group, member) -> VectorAttention.finish(task, group, states));
+            team.run(batch.groups(), (group, member) -> batch.finish(group, states));
         }
     }
 

@@ -11,6 +11,7 @@ import dev.salient.kernel.RmsNorm;
 import dev.salient.kernel.Rope;
 import dev.salient.packed.PackedWeight;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -93,44 +94,115 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         Cache own = checked(tokens, cache);
         for (int at = 0; at < tokens.length; at += CHUNK) {
             Positions positions = new Positions(own.length, Math.min(CHUNK, tokens.length - at));
-            runBlocks(tokens, at, positions, own);
+            runBlocks(List.of(new Span(own, positions, tokens, at)));
             handOutLogits(positions, sink);
         }
     }
 
     @Override
     public float[] forwardLast(int[] tokens, KvCache cache) {
-        Cache own = checked(tokens, cache);
-        int count = 0;
-        for (int at = 0; at < tokens.length; at += CHUNK) {
-            count = Math.min(CHUNK, tokens.length - at);
-            runBlocks(tokens, at, new Positions(own.length, count), own);
+        return forwardLast(List.of(new Piece(tokens, cache))).getFirst();
+    }
+
+    @Override
+    public List<float[]> forwardLast(List<Piece> pieces) {
+        require(!pieces.isEmpty(), "pieces: got none, want at least 1");
+        List<Cache> caches = new ArrayList<>();
+        for (Piece piece : pieces) {
+            Cache cache = checked(piece.tokens(), piece.cache());
+            require(!caches.contains(cache), "pieces: got two with the same cache, want one cache for each");
+            caches.add(cache);
         }
-        int hidden = config.hiddenSize();
-        System.arraycopy(buffers.hidden, (count - 1) * hidden, buffers.normed, 0, hidden);
-        kernels.normalize(finalNorm, 1, buffers.normed, buffers.normed);
-        float[] logits = new float[config.vocabSize()];
-        kernels.multiply(weights.head(), 1, buffers.normed, logits);
-        return logits;
+        Ends ends = new Ends(pieces.size());
+        List<Span> chunk = new ArrayList<>();
+        int free = CHUNK;
+        for (int s = 0; s < pieces.size(); s++) {
+            int[] tokens = pieces.get(s).tokens();
+            Cache cache = caches.get(s);
+            int at = 0;
+            while (at < tokens.length) {
+                int count = Math.min(free, tokens.length - at);
+                chunk.add(new Span(cache, new Positions(cache.length, count), tokens, at));
+                at += count;
+                free -= count;
+                if (free == 0) {
+                    runBlocks(chunk);
+                    ends.keep(chunk);
+                    chunk.clear();
+                    free = CHUNK;
+                }
+            }
+        }
+        if (!chunk.isEmpty()) {
+            runBlocks(chunk);
+            ends.keep(chunk);
+        }
+        return ends.logits();
+    }
+
+    /**
+     * Some tokens of one sequence, which are rows of a chunk.
+     *
+     * @param tokens of the sequence's whole piece
+     * @param from where in it the span's start
+     */
+    @SuppressWarnings("ArrayRecordComponent")
+    private record Span(Cache cache, Positions positions, int[] tokens, int from) {
+        /** Is the piece's last token in it? */
+        boolean ends() {
+            return from + positions.count() == tokens.length;
+        }
+    }
+
+    /** The residual stream after the last token of each piece. */
+    private final class Ends {
+        private final float[] hidden;
+        private final int count;
+        private int kept;
+
+        Ends(int count) {
+            this.count = count;
+            hidden = new float[count * config.hiddenSize()];
+        }
+
+        /** Keeps the rows of the pieces that end in the chunk that has just run. */
+        void keep(List<Span> chunk) {
+            int size = config.hiddenSize();
+            int row = 0;
+            for (Span span : chunk) {
+                row += span.positions.count();
+                if (span.ends()) {
+                    System.arraycopy(buffers.hidden, (row - 1) * size, hidden, kept * size, size);
+                    kept++;
+                }
+            }
+        }
+
+        List<float[]> logits() {
+            List<float[]> all = new ArrayList<>();
+            applyHead(
+                    hidden,
+                    count,
+                    (row, logits, at) -> all.add(Arrays.copyOfRange(logits, at, at + config.vocabSize())));
+            return all;
+        }
     }
 
     /** The transformer: embeds a chunk of tokens and takes it through all blocks; the result is {@code buffers.hidden}. */
-    private void runBlocks(int[] tokens, int from, Positions positions, Cache cache) {
+    private void runBlocks(List<Span> spans) {
         Buffers b = buffers;
-        int count = positions.count();
+        List<Positions> sequences = spans.stream().map(Span::positions).toList();
+        int count = sequences.stream().mapToInt(Positions::count).sum();
         b.reserve(count);
-        for (int t = 0; t < count; t++) {
-            weights.embedding().decodeRow(tokens[from + t], b.hidden, t * config.hiddenSize());
-        }
+        embed(spans);
         for (int block = 0; block < config.blockCount(); block++) {
             BlockWeights w = weights.blocks().get(block);
 
             kernels.normalize(attentionNorms[block], count, b.hidden, b.normed);
             kernels.multiply(attentionInputs.get(block), count, b.normed, b.queryKeyValue);
-            kernels.rotate(rope, positions, config.headCount(), b.query);
-            kernels.rotate(rope, positions, config.kvHeadCount(), b.key);
-            cache.blocks.get(block).put(positions, b.key, b.value);
-            kernels.attend(cache.blocks.get(block), positions, b.query, b.mixed);
+            kernels.rotate(rope, sequences, config.headCount(), b.query);
+            kernels.rotate(rope, sequences, config.kvHeadCount(), b.key);
+            kernels.attend(append(spans, block), sequences, b.query, b.mixed);
             kernels.multiply(w.linear(Linear.O), count, b.mixed, b.change);
             kernels.add(count * config.hiddenSize(), b.hidden, b.change);
 
@@ -140,27 +212,67 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             kernels.multiply(w.linear(Linear.DOWN), count, b.gate, b.change);
             kernels.add(count * config.hiddenSize(), b.hidden, b.change);
         }
-        cache.length = positions.end();
+        for (Span span : spans) {
+            span.cache.length = span.positions.end();
+        }
     }
 
-    /** The head, for every token of the chunk, as many at once as {@link #MAX_LOGITS} allows. */
-    private void handOutLogits(Positions positions, LogitsSink sink) {
-        PackedWeight head = weights.head();
-        int hidden = config.hiddenSize();
-        int vocab = config.vocabSize();
-        int atOnce = Math.min(positions.count(), Math.max(1, MAX_LOGITS / vocab));
-        float[] logits = buffers.logits(atOnce);
-        float[] one = new float[vocab];
-        for (int t = 0; t < positions.count(); t += atOnce) {
-            int count = Math.min(atOnce, positions.count() - t);
-            System.arraycopy(buffers.hidden, t * hidden, buffers.normed, 0, count * hidden);
-            kernels.normalize(finalNorm, count, buffers.normed, buffers.normed);
-            kernels.multiply(head, count, buffers.normed, logits);
-            for (int i = 0; i < count; i++) {
-                System.arraycopy(logits, i * vocab, one, 0, vocab);
-                sink.accept(positions.first() + t + i, one);
+    private void embed(List<Span> spans) {
+        int at = 0;
+        for (Span span : spans) {
+            for (int t = 0; t < span.positions.count(); t++, at += config.hiddenSize()) {
+                weights.embedding().decodeRow(span.tokens[span.from + t], buffers.hidden, at);
             }
         }
+    }
+
+    /** Puts keys and values into the caches of a block, and returns those. */
+    private List<KvBlock> append(List<Span> spans, int block) {
+        List<KvBlock> caches = new ArrayList<>(spans.size());
+        int row = 0;
+        for (Span span : spans) {
+            KvBlock cache = span.cache.blocks.get(block);
+            cache.put(span.positions, row, buffers.key, buffers.value);
+            caches.add(cache);
+            row += span.positions.count();
+        }
+        return caches;
+    }
+
+    private void handOutLogits(Positions positions, LogitsSink sink) {
+        float[] one = new float[config.vocabSize()];
+        applyHead(buffers.hidden, positions.count(), (row, logits, at) -> {
+            System.arraycopy(logits, at, one, 0, one.length);
+            sink.accept(positions.first() + row, one);
+        });
+    }
+
+    /**
+     * The final norm and the head, for as many rows at once as {@link #MAX_LOGITS} allows.
+     *
+     * @param rows [count, hidden]
+     */
+    private void applyHead(float[] rows, int count, RowSink sink) {
+        int hidden = config.hiddenSize();
+        int vocab = config.vocabSize();
+        int most = Math.min(count, Math.max(1, MAX_LOGITS / vocab));
+        float[] logits = buffers.logits(most);
+        buffers.reserve(most);
+        for (int first = 0; first < count; first += most) {
+            int some = Math.min(most, count - first);
+            System.arraycopy(rows, first * hidden, buffers.normed, 0, some * hidden);
+            kernels.normalize(finalNorm, some, buffers.normed, buffers.normed);
+            kernels.multiply(weights.head(), some, buffers.normed, logits);
+            for (int i = 0; i < some; i++) {
+                sink.accept(first + i, logits, i * vocab);
+            }
+        }
+    }
+
+    /** Receives the logits of a row, which start at a place in an array. */
+    @FunctionalInterface
+    private interface RowSink {
+        void accept(int row, float[] logits, int at);
     }
 
     private Cache checked(int[] tokens, KvCache cache) {

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.LongStream;
 import jdk.incubator.vector.FloatVector;
@@ -56,9 +57,9 @@ class VectorKernelsTest {
             int heads = 1 + random.nextInt(4);
             float[] want = Weights.gaussians(positions.count() * heads * 2 * pairs, random);
             float[] got = want.clone();
-            new Scalar().rotate(rope, positions, heads, want);
+            new Scalar().rotate(rope, List.of(positions), heads, want);
             try (VectorKernels kernels = new VectorKernels(2, Activations.F32)) {
-                kernels.rotate(rope, positions, heads, got);
+                kernels.rotate(rope, List.of(positions), heads, got);
             }
             for (int i = 0; i < want.length; i++) {
                 assertThat(got[i]).isCloseTo(want[i], bound(4 * UNIT * 10));
@@ -70,7 +71,7 @@ class VectorKernelsTest {
     void rotationTurnsHalvesByTheAngleOfThePosition() {
         Rope rope = new Rope(new double[] {0.5, 0.25});
         float[] x = {1, 0, 0, 2};
-        new Scalar().rotate(rope, new Positions(3, 1), 1, x);
+        new Scalar().rotate(rope, List.of(new Positions(3, 1)), 1, x);
         float[] want = {
             (float) Math.cos(1.5), (float) (-2 * Math.sin(0.75)), (float) Math.sin(1.5), (float) (2 * Math.cos(0.75))
         };
@@ -104,8 +105,8 @@ class VectorKernelsTest {
             float[] query = Weights.gaussians(positions.count() * shape.heads() * headSize, random);
             float[] want = new float[query.length];
             float[] got = new float[query.length];
-            scalar.attend(wantCache, positions, query, want);
-            kernels.attend(gotCache, positions, query, got);
+            scalar.attend(List.of(wantCache), List.of(positions), query, want);
+            kernels.attend(List.of(gotCache), List.of(positions), query, got);
             // |q . k| / sqrt(n) stays below 4 sqrt(n) * 4 here, its error below gamma(n + 2) times that; exp doubles
             // it over sum and weight, values are below 5, and each of end / 64 blocks rescales what came before
             double score = (headSize + 4) * UNIT * 16 * Math.sqrt(headSize);
@@ -125,7 +126,7 @@ class VectorKernelsTest {
         float[] key = Weights.gaussians(9 * 48, random);
         float[] value = Weights.gaussians(9 * 48, random);
         Arrays.fill(value, 48, 72, 0); // a head of zeros has no scale
-        cache.put(new Positions(0, 9), key, value);
+        cache.put(new Positions(0, 9), 0, key, value);
         for (int i = 0; i < key.length; i++) {
             int head = i / 24 % 2;
             assertThat(cache.key(head, i / 48, i % 24)).isCloseTo(key[i], bound(roundings(type, key, i)));
@@ -153,8 +154,8 @@ class VectorKernelsTest {
             int count = piece.count() * one.shape().kvHeads() * one.shape().headSize();
             float[] key = Weights.gaussians(count, random);
             float[] value = Weights.gaussians(count, random);
-            one.put(piece, key, value);
-            other.put(piece, key, value);
+            one.put(piece, 0, key, value);
+            other.put(piece, 0, key, value);
             at = piece.end();
         }
     }
@@ -164,9 +165,9 @@ class VectorKernelsTest {
         KvShape shape = new KvShape(2, 1, 4, 3);
         try (VectorKernels kernels = new VectorKernels(1, Activations.F32)) {
             KvBlock cache = kernels.newKvBlock(shape, CacheType.F32);
-            cache.put(new Positions(0, 1), new float[] {1, 2, 3, 4}, new float[] {5, 6, 7, 8});
+            cache.put(new Positions(0, 1), 0, new float[] {1, 2, 3, 4}, new float[] {5, 6, 7, 8});
             float[] mixed = new float[8];
-            kernels.attend(cache, new Positions(0, 1), new float[] {9, 9, 9, 9, -9, 9, 9, 9}, mixed);
+            kernels.attend(List.of(cache), List.of(new Positions(0, 1)), new float[] {9, 9, 9, 9, -9, 9, 9, 9}, mixed);
             assertThat(mixed).containsExactly(5, 6, 7, 8, 5, 6, 7, 8);
         }
     }
@@ -176,9 +177,9 @@ class VectorKernelsTest {
         KvShape shape = new KvShape(1, 1, 2, 2);
         try (VectorKernels kernels = new VectorKernels(1, Activations.F32)) {
             KvBlock cache = kernels.newKvBlock(shape, CacheType.F32);
-            cache.put(new Positions(0, 2), new float[] {1e4f, 0, -1e4f, 0}, new float[] {1, 2, 3, 4});
+            cache.put(new Positions(0, 2), 0, new float[] {1e4f, 0, -1e4f, 0}, new float[] {1, 2, 3, 4});
             float[] mixed = new float[4];
-            kernels.attend(cache, new Positions(0, 2), new float[] {1e4f, 0, 1e4f, 0}, mixed);
+            kernels.attend(List.of(cache), List.of(new Positions(0, 2)), new float[] {1e4f, 0, 1e4f, 0}, mixed);
             assertThat(mixed).containsExactly(1, 2, 1, 2);
         }
     }
@@ -186,7 +187,7 @@ class VectorKernelsTest {
     @Test
     void moreTokensThanTheCacheHoldsAreRefused() {
         KvBlock cache = new Scalar().newKvBlock(new KvShape(1, 1, 2, 2), CacheType.F32);
-        assertThatThrownBy(() -> cache.put(new Positions(1, 2), new float[4], new float[4]))
+        assertThatThrownBy(() -> cache.put(new Positions(1, 2), 0, new float[4], new float[4]))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("cache: got 3 tokens, want at most 2");
     }

@@ -8,6 +8,7 @@ import dev.salient.kernel.Activations;
 import dev.salient.kernel.CacheType;
 import dev.salient.kernel.Kernels;
 import dev.salient.model.LanguageModel.KvCache;
+import dev.salient.model.LanguageModel.Piece;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -167,6 +168,43 @@ class PackedLanguageModelTest {
         assertThat(positions).hasSize(600);
     }
 
+    /** New prompts, longer than a chunk too, beside texts under way: each gets what it would get alone. */
+    @Test
+    void sequencesInOnePassAreEachAsAlone() {
+        Random random = new Random(9);
+        ModelWeights weights = TinyModels.twoBit(TinyModels.config(4, 2, null), random);
+        try (PackedLanguageModel model = new PackedLanguageModel(weights, 2)) {
+            int[] steps = {1, 700, 3, 1, 1, 40, 1};
+            List<KvCache> together = new ArrayList<>();
+            List<KvCache> alone = new ArrayList<>();
+            for (int s = 0; s < steps.length; s++) {
+                together.add(model.newCache(800));
+                alone.add(model.newCache(800));
+            }
+            for (int turn = 0; turn < 3; turn++) {
+                List<Piece> pieces = new ArrayList<>();
+                List<float[]> want = new ArrayList<>();
+                for (int s = 0; s < steps.length; s++) {
+                    int length = turn == 1
+                            ? 1
+                            : Math.min(steps[s], 790 - together.get(s).length());
+                    int[] tokens = random.ints(length, 0, 37).toArray();
+                    pieces.add(new Piece(tokens, together.get(s)));
+                    want.add(model.forwardLast(tokens, alone.get(s)));
+                }
+                List<float[]> got = model.forwardLast(pieces);
+                for (int s = 0; s < steps.length; s++) {
+                    assertThat(together.get(s).length()).isEqualTo(alone.get(s).length());
+                    for (int i = 0; i < 37; i++) {
+                        assertThat(got.get(s)[i])
+                                .as("turn %d, sequence %d", turn, s)
+                                .isCloseTo(want.get(s)[i], within(2e-4f));
+                    }
+                }
+            }
+        }
+    }
+
     @Test
     void truncatedCacheGoesOnFromTheTokensThatAreLeft() {
         Random random = new Random(7);
@@ -204,6 +242,10 @@ class PackedLanguageModelTest {
             refuses(() -> cache.truncate(4), "truncate: got 4 tokens, want 0 to 3");
             refuses(() -> model.newCache(0), "cache: got a capacity of 0 tokens, want more than 0");
             assertThat(cache.length()).isEqualTo(3);
+            refuses(() -> model.forwardLast(List.of()), "pieces: got none, want at least 1");
+            refuses(
+                    () -> model.forwardLast(List.of(new Piece(new int[] {1}, cache), new Piece(new int[] {2}, cache))),
+                    "pieces: got two with the same cache, want one cache for each");
             cache.close();
             refuses(() -> model.forwardLast(new int[] {1}, cache), "cache: got a closed one, want an open one");
         }
