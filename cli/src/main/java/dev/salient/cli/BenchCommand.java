@@ -26,7 +26,8 @@ import picocli.CommandLine.Option;
         header = "Measure how fast a model reads and writes.",
         description = {
             "Reads a prompt of random tokens, then writes token by token; medians of some runs. Beside it the machine's"
-                    + " memory bandwidth, and the share of it that writing reaches: each token needs all weights once."
+                    + " memory bandwidth, and the share of it that writing reaches: each token needs all weights once,"
+                    + " or each step, where several texts are written together."
         })
 final class BenchCommand implements Command {
     @Mixin
@@ -46,6 +47,14 @@ final class BenchCommand implements Command {
             defaultValue = "128",
             description = "Tokens to write after them. Default: ${DEFAULT-VALUE}.")
     private int generate = 128;
+
+    @Option(
+            names = "--sequences",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Texts to read and write together, in one pass; speeds are of all of them. Default:"
+                    + " ${DEFAULT-VALUE}.")
+    private int sequences = 1;
 
     @Option(
             names = "--runs",
@@ -87,6 +96,7 @@ final class BenchCommand implements Command {
         int threadCount = threads.threads();
         require(prompt > 0, "--prompt: got %d, want 1 or more", prompt);
         require(generate > 0, "--generate: got %d, want 1 or more", generate);
+        require(sequences > 0, "--sequences: got %d, want 1 or more", sequences);
         require(runs > 0, "--runs: got %d, want 1 or more", runs);
         Precision rounded = precision.precision();
         try (Checkpoint checkpoint = model.open()) {
@@ -99,12 +109,12 @@ final class BenchCommand implements Command {
                     prompt,
                     generate,
                     context);
-            Speed.Plan plan = new Speed.Plan(prompt, generate, runs);
+            Speed.Plan plan = new Speed.Plan(prompt, generate, sequences, runs);
             Speed speed;
             try (PackedLanguageModel packed = new PackedLanguageModel(weights, threadCount, rounded)) {
                 speed = measure(console, packed, plan);
             }
-            long bytes = tokenBytes(weights, rounded.cache(), prompt + generate / 2);
+            long bytes = tokenBytes(weights, rounded.cache());
             OptionalLong memory = PeakMemory.bytes(); // before the bandwidth is measured, which takes a lot of it
             Result result = new Result(speed, bytes, memory, MemoryBandwidth.bytesPerSecond(threadCount));
             print(console, result, threadCount);
@@ -121,8 +131,11 @@ final class BenchCommand implements Command {
         }
     }
 
-    /** All weights of the blocks and the head, and the keys and values of the tokens before, as they are kept. */
-    private static long tokenBytes(ModelWeights weights, CacheType cache, int tokensBefore) {
+    /**
+     * All weights of the blocks and the head, which the sequences share, and the keys and values of the tokens before, as
+     * they are kept.
+     */
+    private long tokenBytes(ModelWeights weights, CacheType cache) {
         ModelConfig config = weights.config();
         long bytes = weights.head().storedBytes();
         for (BlockWeights block : weights.blocks()) {
@@ -135,12 +148,14 @@ final class BenchCommand implements Command {
             case F16 -> config.headSize() * Short.BYTES;
             case Q8 -> config.headSize() + Float.BYTES;
         };
-        return bytes + 2L * config.blockCount() * config.kvHeadCount() * headBytes * tokensBefore;
+        int tokensBefore = prompt + generate / 2;
+        return bytes / sequences + 2L * config.blockCount() * config.kvHeadCount() * headBytes * tokensBefore;
     }
 
     private void print(Console console, Result result, int threadCount) {
-        console.line("prefill   %10.1f tokens/s  (%d tokens)", result.speed.prefill(), prompt);
-        console.line("decode    %10.1f tokens/s  (%d tokens after them)", result.speed.decode(), generate);
+        String texts = sequences == 1 ? "" : " in each of %d texts at once".formatted(sequences);
+        console.line("prefill   %10.1f tokens/s  (%d tokens%s)", result.speed.prefill(), prompt, texts);
+        console.line("decode    %10.1f tokens/s  (%d tokens after them%s)", result.speed.decode(), generate, texts);
         result.memory.ifPresent(bytes -> console.line("resident  %10.1f MB at most while it ran", bytes / 1e6));
         console.line("a token   %10.1f MB read", result.tokenBytes / 1e6);
         console.line(
@@ -154,6 +169,7 @@ final class BenchCommand implements Command {
         json.put("decodeTokensPerSecond", result.speed.decode());
         json.put("prompt", prompt);
         json.put("generated", generate);
+        json.put("sequences", sequences);
         json.put("threads", threadCount);
         json.put("bytesPerToken", result.tokenBytes);
         result.memory.ifPresent(bytes -> json.put("residentBytes", bytes));

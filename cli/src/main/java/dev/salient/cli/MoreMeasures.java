@@ -166,7 +166,7 @@ final class MoreMeasures {
         }
         int generated = Math.min(SPEED_TOKENS, subject.model.config().contextLength() / 2);
         int prompt = Math.min(SPEED_PROMPT, subject.model.config().contextLength() - generated);
-        Speed.Plan plan = new Speed.Plan(prompt, generated, SPEED_RUNS);
+        Speed.Plan plan = new Speed.Plan(prompt, generated, 1, SPEED_RUNS);
         try (Progress progress = console.progress(subject.name + " speed", "runs", plan.runs() + 1L)) {
             Speed measured = Speed.of(subject.model, plan, (done, all, value) -> progress.advance(1));
             return new Evaluation.Rates(measured.prefill(), measured.decode(), threads);

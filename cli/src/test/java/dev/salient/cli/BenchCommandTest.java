@@ -78,6 +78,18 @@ class BenchCommandTest {
     }
 
     @Test
+    void severalTextsShareTheWeightsOfAStepButNotTheCaches() throws IOException {
+        Run run = Run.of("bench", model, "--prompt", 20, "--generate", 8, "--runs", 1, "--sequences", 4, "--json");
+        assertThat(run.status()).as(run.err()).isZero();
+        JsonNode json = new ObjectMapper().readTree(run.out());
+        assertThat(json.path("bytesPerToken").asLong()).isEqualTo(61_440 + 259 * 64 + 24 * 512);
+        assertThat(json.path("sequences").asInt()).isEqualTo(4);
+        assertThat(Run.of("bench", model, "--sequences", 3, "--runs", 1, "--generate", 8)
+                        .out())
+                .contains(" (8 tokens after them in each of 3 texts at once)\n");
+    }
+
+    @Test
     void benchSaysWhatIsWrongInOneLine() {
         assertThat(Run.of("bench", model, "--prompt", 100, "--generate", 29))
                 .isEqualTo(new Run(

@@ -2,21 +2,24 @@ package dev.salient.measure;
 
 import dev.salient.model.LanguageModel;
 import dev.salient.model.LanguageModel.KvCache;
+import dev.salient.model.LanguageModel.Piece;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 
 /**
- * How fast a model reads and writes, one sequence at a time.
+ * How fast a model reads and writes, one sequence or several together.
  *
  * <pre>{@code
- * Speed speed = Speed.of(model, new Speed.Plan(512, 128, 5), Progress.NONE);
+ * Speed speed = Speed.of(model, new Speed.Plan(512, 128, 1, 5), Progress.NONE);
  * double tokensPerSecond = speed.decode();
  * }</pre>
  *
- * @param prefill tokens of a prompt that are read in a second; the median of all runs
- * @param decode tokens that are written in a second, each after the one before it; the median of all runs
+ * @param prefill tokens of all prompts that are read in a second; the median of all runs
+ * @param decode tokens that are written in a second, each after the one before it in its sequence, of all sequences
+ *     together; the median of all runs
  * @param prefills tokens per second of each run
  * @param decodes tokens per second of each run
  */
@@ -33,12 +36,14 @@ public record Speed(double prefill, double decode, List<Double> prefills, List<D
      *
      * @param prompt tokens that are read first
      * @param generated tokens that are written after them
+     * @param sequences that are read and written together, in one pass
      * @param runs measured; one more goes before them and doesn't count, so that all code is compiled
      */
-    public record Plan(int prompt, int generated, int runs) {
+    public record Plan(int prompt, int generated, int sequences, int runs) {
         public Plan {
             requireSome("prompt", prompt);
             requireSome("generated", generated);
+            requireSome("sequences", sequences);
             requireSome("runs", runs);
         }
 
@@ -70,37 +75,38 @@ public record Speed(double prefill, double decode, List<Double> prefills, List<D
                 .toArray();
         List<Double> prefills = new ArrayList<>();
         List<Double> decodes = new ArrayList<>();
-        try (KvCache cache = model.newCache(plan.length())) {
+        List<KvCache> caches = Stream.generate(() -> model.newCache(plan.length()))
+                .limit(plan.sequences())
+                .toList();
+        try {
             for (int run = 0; run <= plan.runs(); run++) {
                 Windows.stopIfInterrupted("runs", run, plan.runs() + 1);
-                cache.truncate(0);
-                double prefill = readAll(model, Arrays.copyOf(tokens, plan.prompt()), cache);
-                double decode = writeAll(model, Arrays.copyOfRange(tokens, plan.prompt(), tokens.length), cache);
+                caches.forEach(cache -> cache.truncate(0));
+                long start = System.nanoTime();
+                append(model, Arrays.copyOf(tokens, plan.prompt()), caches);
+                double prefill = perSecond(plan.sequences() * (long) plan.prompt(), start);
+                start = System.nanoTime();
+                for (int t = plan.prompt(); t < tokens.length; t++) {
+                    append(model, new int[] {tokens[t]}, caches);
+                }
+                double decode = perSecond(plan.sequences() * (long) plan.generated(), start);
                 if (run > 0) {
                     prefills.add(prefill);
                     decodes.add(decode);
                 }
                 progress.windowDone(run + 1, plan.runs() + 1, decode);
             }
+        } finally {
+            caches.forEach(KvCache::close);
         }
         return new Speed(median(prefills), median(decodes), prefills, decodes);
     }
 
-    private static double readAll(LanguageModel model, int[] prompt, KvCache cache) {
-        long start = System.nanoTime();
-        model.forwardLast(prompt, cache);
-        return perSecond(prompt.length, start);
+    private static void append(LanguageModel model, int[] tokens, List<KvCache> caches) {
+        model.forwardLast(caches.stream().map(cache -> new Piece(tokens, cache)).toList());
     }
 
-    private static double writeAll(LanguageModel model, int[] tokens, KvCache cache) {
-        long start = System.nanoTime();
-        for (int token : tokens) {
-            model.forwardLast(new int[] {token}, cache);
-        }
-        return perSecond(tokens.length, start);
-    }
-
-    private static double perSecond(int tokens, long startNanos) {
+    private static double perSecond(long tokens, long startNanos) {
         return tokens * 1e9 / Math.max(1, System.nanoTime() - startNanos);
     }
 

@@ -13,7 +13,7 @@ class SpeedTest {
     @Test
     void everyRunReadsThePromptAndWritesTheRestAndTheFirstDoesNotCount() {
         List<Integer> told = new ArrayList<>();
-        Speed speed = Speed.of(model, new Speed.Plan(7, 3, 4), (done, all, value) -> {
+        Speed speed = Speed.of(model, new Speed.Plan(7, 3, 1, 4), (done, all, value) -> {
             assertThat(all).isEqualTo(5);
             assertThat(value).isPositive();
             told.add(done);
@@ -27,6 +27,12 @@ class SpeedTest {
     }
 
     @Test
+    void sequencesAreCountedTogether() {
+        Speed.of(model, new Speed.Plan(7, 3, 5, 1), Progress.NONE);
+        assertThat(model.fed).isEqualTo(2 * 5 * 10);
+    }
+
+    @Test
     void theMedianOfAnEvenNumberLiesBetweenTheMiddleTwo() {
         assertThat(Speed.median(List.of(5.0, 1.0, 9.0))).isEqualTo(5.0);
         assertThat(Speed.median(List.of(8.0, 1.0, 9.0, 4.0))).isEqualTo(6.0);
@@ -34,9 +40,9 @@ class SpeedTest {
 
     @Test
     void aSequenceLongerThanTheContextIsRejected() {
-        assertThatThrownBy(() -> Speed.of(model, new Speed.Plan(60, 5, 1), Progress.NONE))
+        assertThatThrownBy(() -> Speed.of(model, new Speed.Plan(60, 5, 1, 1), Progress.NONE))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("tokens: got 65, want at most 64, the context");
-        assertThatThrownBy(() -> new Speed.Plan(1, 1, 0)).hasMessage("runs: got 0, want 1 or more");
+        assertThatThrownBy(() -> new Speed.Plan(1, 1, 1, 0)).hasMessage("runs: got 0, want 1 or more");
     }
 }
