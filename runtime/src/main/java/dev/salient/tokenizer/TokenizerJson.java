@@ -29,6 +29,7 @@ final class TokenizerJson {
             "</s>", "<eos>", "<end_of_turn>", "<end_of_utterance>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<turn|>");
 
     private final Set<String> controlTokens;
+    private final String firstCharacters;
     private final @Nullable Pattern anyControlToken;
     private final String secret = Long.toHexString(new SecureRandom().nextLong());
 
@@ -43,6 +44,11 @@ final class TokenizerJson {
                 controlTokens.add(content);
             }
         }
+        firstCharacters = controlTokens.stream()
+                .filter(token -> !token.isEmpty())
+                .map(token -> token.substring(0, 1))
+                .distinct()
+                .collect(Collectors.joining());
         anyControlToken = controlTokens.isEmpty()
                 ? null
                 : Pattern.compile(controlTokens().stream().map(Pattern::quote).collect(Collectors.joining("|")));
@@ -95,7 +101,7 @@ final class TokenizerJson {
             }
         }
         putAddedTokens(copy, tree, text -> text);
-        return copy.toString();
+        return JsonText.of(copy);
     }
 
     /**
@@ -118,7 +124,7 @@ final class TokenizerJson {
             hideInModel(model);
         }
         putAddedTokens(copy, tree, this::hiddenIfControl);
-        return copy.toString();
+        return JsonText.of(copy);
     }
 
     /** Renames control tokens in the vocabulary to what no text can reach, and drops the merges that lead to one. */
@@ -164,11 +170,23 @@ final class TokenizerJson {
 
     /** Whether a merge makes a control token, or begins with one or ends in one. */
     private boolean hasControlToken(JsonNode merge) {
-        String[] parts = merge.isArray()
-                ? new String[] {merge.path(0).asText(), merge.path(1).asText()}
-                : merge.asText().split(" ", 2);
-        return controlTokens.contains(parts[0])
-                || (parts.length > 1
-                        && (controlTokens.contains(parts[1]) || controlTokens.contains(parts[0] + parts[1])));
+        if (merge.isArray()) {
+            return hasControlToken(merge.path(0).asText(), merge.path(1).asText());
+        }
+        String text = merge.asText();
+        int space = text.indexOf(' ');
+        return space < 0
+                ? controlTokens.contains(text)
+                : hasControlToken(text.substring(0, space), text.substring(space + 1));
+    }
+
+    private boolean hasControlToken(String left, String right) {
+        return (mayBegin(left) && (controlTokens.contains(left) || controlTokens.contains(left + right)))
+                || (mayBegin(right) && controlTokens.contains(right));
+    }
+
+    /** Whether a control token begins as this does: nearly no text of a vocabulary, and it is quickly told. */
+    private boolean mayBegin(String text) {
+        return !text.isEmpty() && firstCharacters.indexOf(text.charAt(0)) >= 0;
     }
 }
