@@ -11,6 +11,7 @@ import dev.salient.measure.Divergence;
 import dev.salient.measure.Models;
 import dev.salient.measure.Scores;
 import dev.salient.measure.Scoring;
+import dev.salient.measure.ShortPieces;
 import dev.salient.measure.WindowScores;
 import dev.salient.measure.Windows;
 import dev.salient.measure.Work;
@@ -32,7 +33,9 @@ import picocli.CommandLine.Option;
         header = "Measure how well a model predicts a text.",
         description = {
             "The text is cut into adjacent windows; every token of a window but its first is predicted from those before"
-                    + " it. Numbers of different windows or scorings don't compare."
+                    + " it. Numbers of different windows or scorings don't compare.",
+            "With --activations, --cache or --head the model rounds as it then would while it writes, but its original"
+                    + " doesn't: --against the same model shows what the rounding costs."
         })
 final class PerplexityCommand implements Command {
     private static final int DEFAULT_WINDOW = 512;
@@ -71,6 +74,9 @@ final class PerplexityCommand implements Command {
     private @Nullable Path against;
 
     @Mixin
+    private final PrecisionOptions precision = new PrecisionOptions();
+
+    @Mixin
     private final ThreadsOption threads = new ThreadsOption();
 
     @Mixin
@@ -88,19 +94,27 @@ final class PerplexityCommand implements Command {
         require(window > 1, "--window: got %d, want 2 or more", window);
         require(most > 0, "--windows: got %d, want 1 or more", most);
         try (Checkpoint checkpoint = model.open();
-                PackedLanguageModel packed = new PackedLanguageModel(checkpoint.weights(), threadCount)) {
+                PackedLanguageModel packed =
+                        new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision())) {
             int context = packed.config().contextLength();
             window = window == DEFAULT_WINDOW ? Math.min(window, context) : window;
             require(window <= context, "--window: got %d, want at most %d, the model's context", window, context);
             Tokenizer tokenizer = checkpoint.expectTokenizer();
             List<int[]> ids = Corpus.read(text, tokenizer).adjacentWindows(window, most);
             Windows windows = Windows.of(ids, tokenizer.leadingToken(), how);
+            LanguageModel read = asItWrites(packed);
             Scores scores = against == null
-                    ? measure(console, Models.of(packed), windows)
-                    : measureAgainst(console, against, packed, windows);
+                    ? measure(console, Models.of(read), windows)
+                    : measureAgainst(console, against, read, windows);
             print(console, scores);
             console.result(json(scores));
         }
+    }
+
+    /** In pieces so short that all of {@code --activations} shows. */
+    private LanguageModel asItWrites(LanguageModel packed) {
+        int most = precision.precision().activations().mostTokens();
+        return most < window ? new ShortPieces(packed, most) : packed;
     }
 
     private Scoring scoring() {

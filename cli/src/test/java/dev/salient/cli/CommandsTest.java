@@ -110,6 +110,40 @@ class CommandsTest {
         assertThat(json.path("perplexity").asDouble()).isCloseTo(Math.exp(mean), within(1e-9));
     }
 
+    /** A model against itself is off by what it rounds, and by nothing where it doesn't. */
+    @Test
+    void perplexityShowsWhatRoundingCosts() throws IOException {
+        Path fourBit = folder.resolve("four.gguf");
+        Run export = Run.of("export", model, "--to", "gguf", "--type", "q4_0", "--out", fourBit);
+        assertThat(export.status()).as(export.err()).isZero();
+        double half = costOf(fourBit, "--cache", "f16");
+        double bytes = costOf(fourBit, "--cache", "q8");
+        assertThat(costOf(fourBit, "--cache", "f32")).isZero();
+        assertThat(half).isPositive().isLessThan(bytes);
+        assertThat(bytes).isLessThan(0.01);
+        assertThat(costOf(fourBit, "--activations", "int8")).isBetween(half, 0.1);
+        assertThat(costOf(model, "--head", "q8_0")).isPositive().isLessThan(costOf(model, "--head", "q4_0"));
+    }
+
+    private static double costOf(Path of, String option, String value) throws IOException {
+        return json(Run.of(
+                        "perplexity",
+                        of,
+                        "--text",
+                        text,
+                        "--window",
+                        64,
+                        "--windows",
+                        2,
+                        "--against",
+                        of,
+                        option,
+                        value,
+                        "--json"))
+                .path("kl")
+                .asDouble();
+    }
+
     @Test
     void perplexityTakesAllWindowsThatFitAndSaysItsScoring() {
         Run run = Run.of("perplexity", model, "--text", text, "--window", 100, "--scoring", "llama.cpp");

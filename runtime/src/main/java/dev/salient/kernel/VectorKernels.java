@@ -12,9 +12,6 @@ import java.util.List;
  * result depends on the number of threads.
  */
 final class VectorKernels implements Kernels {
-    /** Tokens from which a panel is faster than table lookups for each of them. */
-    private static final int MIN_TABLE_PANEL = 9;
-
     /** Channels that one item of elementwise work has at least. */
     private static final int MIN_CHANNELS = 8192;
 
@@ -36,7 +33,7 @@ final class VectorKernels implements Kernels {
     VectorKernels(int threads, Activations activations) {
         team = new Team(threads);
         few = new TokenProduct(activations, threads);
-        panelTokens = activations == Activations.INT8 ? MIN_TABLE_PANEL : MicroKernel.ROWS;
+        panelTokens = activations == Activations.F32 ? MicroKernel.ROWS : activations.mostTokens() + 1;
         panels = new Panel[threads];
         attentions = new VectorAttention[threads];
         for (int i = 0; i < threads; i++) {
