@@ -17,7 +17,8 @@ import org.bytedeco.pytorch.Tensor;
  * {@code lo = sigmoid(l) min}, {@code s = (hi - lo) / n} with {@code n = 2^bits - 1}, {@code z = round(-lo / s)}, and for
  * the signed2 grid {@code z = 1 if hi >= -lo, else 2}. The values are {@code s (clamp(round(w / s) + z, 0, n) - z)}.
  *
- * @param original [out, in]
+ * @param original [out, in], which the ranges are taken of
+ * @param latent w, [out, in]: the original itself, or a copy of it that is trained along
  * @param max [out, in / groupSize], 0 or more
  * @param min [out, in / groupSize], 0 or less
  * @param upper u, [out, in / groupSize]
@@ -25,7 +26,15 @@ import org.bytedeco.pytorch.Tensor;
  * @param values [out, in], overwritten by {@link FakeQuant#quantize}; a leaf that collects gradients
  */
 public record ClippedGroups(
-        Grid grid, int groupSize, Tensor original, Tensor max, Tensor min, Tensor upper, Tensor lower, Tensor values) {
+        Grid grid,
+        int groupSize,
+        Tensor original,
+        Tensor latent,
+        Tensor max,
+        Tensor min,
+        Tensor upper,
+        Tensor lower,
+        Tensor values) {
     /** Scales stay within these bounds. */
     static final float SMALLEST_SCALE = 1e-5f;
 
@@ -54,8 +63,19 @@ public record ClippedGroups(
             Tensor upper = scope.keep(device.floats(logits, out, groups));
             Tensor lower = scope.keep(device.floats(logits, out, groups));
             Tensor values = scope.keep(original.clone().requires_grad_(true));
-            return new ClippedGroups(grid, groupSize, original, max, min, upper, lower, values);
+            return new ClippedGroups(grid, groupSize, original, original, max, min, upper, lower, values);
         }
+    }
+
+    /** The same groups over a copy of the weight, which is trained along with the clipping. */
+    public ClippedGroups withTrainedWeight() {
+        return new ClippedGroups(grid, groupSize, original, original.clone(), max, min, upper, lower, values);
+    }
+
+    /** Whether the weight that is rounded is trained too. */
+    @SuppressWarnings("ReferenceEquality") // a copy with equal numbers is trained, the original is not
+    public boolean trainsWeight() {
+        return latent != original;
     }
 
     /** Groups in all rows. */

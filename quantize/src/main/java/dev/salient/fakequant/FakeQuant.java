@@ -9,7 +9,8 @@ public interface FakeQuant {
     void quantize(ClippedGroups weight);
 
     /**
-     * Carries the gradient of the values to the clipping logits, the codes' rounding straight-through.
+     * Carries the gradient of the values to the clipping logits, and to the weight where it is trained; the codes' rounding is
+     * straight-through.
      *
      * <p>With a preservation term, {@code 2 lambda F (values - original)} is added to the gradient first.
      *
@@ -30,7 +31,8 @@ public interface FakeQuant {
      *
      * @param upper [out, in / groupSize]
      * @param lower [out, in / groupSize]
+     * @param weight [out, in], 0 where a code is clamped; null where the weight is not trained
      * @param preservation {@code sum F (values - original)^2}, without lambda; 0 where there is no term
      */
-    record Gradients(Tensor upper, Tensor lower, double preservation) {}
+    record Gradients(Tensor upper, Tensor lower, @Nullable Tensor weight, double preservation) {}
 }

@@ -49,13 +49,15 @@ public final class FusedFakeQuant implements FakeQuant {
             Groups groups = new Groups(weight);
             Tensor upper = scope.keep(torch.empty_like(weight.upper()));
             Tensor lower = scope.keep(torch.empty_like(weight.lower()));
+            Tensor own = weight.trainsWeight() ? scope.keep(torch.empty_like(weight.original())) : null;
             Backward backward = new Backward(
                     groups,
                     gradient == null ? null : TorchDevice.memory(gradient.contiguous()),
                     preservation == null ? null : TorchDevice.memory(preservation.saliency()),
                     preservation == null ? 0 : (float) (2 * preservation.lambda()),
                     TorchDevice.memory(upper),
-                    TorchDevice.memory(lower));
+                    TorchDevice.memory(lower),
+                    own == null ? null : TorchDevice.memory(own));
             double sum = groups.forEachTask((from, to) -> {
                 float[] lanes = new float[FLOATS.length()];
                 double preserved = 0;
@@ -64,7 +66,7 @@ public final class FusedFakeQuant implements FakeQuant {
                 }
                 return preserved;
             });
-            return new Gradients(upper, lower, sum);
+            return new Gradients(upper, lower, own, sum);
         }
     }
 
@@ -74,6 +76,7 @@ public final class FusedFakeQuant implements FakeQuant {
         final int size;
         final int largest;
         final MemorySegment original;
+        final MemorySegment latent;
         final MemorySegment values;
         final MemorySegment max;
         final MemorySegment min;
@@ -85,6 +88,7 @@ public final class FusedFakeQuant implements FakeQuant {
             this.size = weight.groupSize();
             this.largest = weight.largestCode();
             this.original = TorchDevice.memory(weight.original());
+            this.latent = TorchDevice.memory(weight.latent());
             this.values = TorchDevice.memory(weight.values());
             this.max = TorchDevice.memory(weight.max());
             this.min = TorchDevice.memory(weight.min());
@@ -116,7 +120,7 @@ public final class FusedFakeQuant implements FakeQuant {
             int i = 0;
             for (; i <= size - FLOATS.length(); i += FLOATS.length()) {
                 long at = first + (long) i * Float.BYTES;
-                FloatVector level = FloatVector.fromMemorySegment(FLOATS, original, at, LITTLE_ENDIAN)
+                FloatVector level = FloatVector.fromMemorySegment(FLOATS, latent, at, LITTLE_ENDIAN)
                         .div(scale)
                         .max(-zero)
                         .min(largest - zero)
@@ -127,7 +131,7 @@ public final class FusedFakeQuant implements FakeQuant {
             for (; i < size; i++) {
                 long at = first + (long) i * Float.BYTES;
                 float level =
-                        (float) Math.rint(Math.max(-zero, Math.min(largest - zero, original.get(FLOAT, at) / scale)));
+                        (float) Math.rint(Math.max(-zero, Math.min(largest - zero, latent.get(FLOAT, at) / scale)));
                 values.set(FLOAT, at, level * scale);
             }
         }
@@ -145,7 +149,8 @@ public final class FusedFakeQuant implements FakeQuant {
             @Nullable MemorySegment saliency,
             float twoLambda,
             MemorySegment upperGradient,
-            MemorySegment lowerGradient) {
+            MemorySegment lowerGradient,
+            @Nullable MemorySegment weightGradient) {
 
         /** Writes the gradients of one group's logits; returns its part of the preservation term. */
         double differentiate(int group, float[] lanes) {
@@ -168,7 +173,7 @@ public final class FusedFakeQuant implements FakeQuant {
 
         private record Sums(double scale, double preserved) {}
 
-        /** Sums gradient times d value / d scale = level - [not clamped] w / s over a group. */
+        /** Sums gradient times d value / d scale = level - [not clamped] w / s over a group, and writes that of the weight. */
         private Sums sum(int group, float scale, float zero, float[] lanes) {
             long first = (long) group * groups.size * Float.BYTES;
             float bottom = -zero;
@@ -178,7 +183,7 @@ public final class FusedFakeQuant implements FakeQuant {
             int i = 0;
             for (; i <= groups.size - FLOATS.length(); i += FLOATS.length()) {
                 long at = first + (long) i * Float.BYTES;
-                FloatVector w = FloatVector.fromMemorySegment(FLOATS, groups.original, at, LITTLE_ENDIAN);
+                FloatVector w = FloatVector.fromMemorySegment(FLOATS, groups.latent, at, LITTLE_ENDIAN);
                 FloatVector ratio = w.div(scale);
                 FloatVector rounded = ratio.max(-LARGEST_ROUNDED)
                         .min(LARGEST_ROUNDED)
@@ -191,28 +196,35 @@ public final class FusedFakeQuant implements FakeQuant {
                         ? FloatVector.zero(FLOATS)
                         : FloatVector.fromMemorySegment(FLOATS, gradient, at, LITTLE_ENDIAN);
                 if (saliency != null) {
-                    FloatVector off = level.mul(scale).sub(w);
+                    FloatVector off = level.mul(scale)
+                            .sub(FloatVector.fromMemorySegment(FLOATS, groups.original, at, LITTLE_ENDIAN));
                     FloatVector weighted = off.mul(FloatVector.fromMemorySegment(FLOATS, saliency, at, LITTLE_ENDIAN));
                     g = weighted.fma(FloatVector.broadcast(FLOATS, twoLambda), g);
                     preserved = weighted.fma(off, preserved);
                 }
                 toScale = g.fma(slope, toScale);
+                if (weightGradient != null) {
+                    FloatVector.zero(FLOATS).blend(g, inside).intoMemorySegment(weightGradient, at, LITTLE_ENDIAN);
+                }
             }
             double scaleSum = inOrder(toScale, lanes);
             double preservedSum = inOrder(preserved, lanes);
             for (; i < groups.size; i++) {
                 long at = first + (long) i * Float.BYTES;
-                float w = groups.original.get(FLOAT, at);
+                float w = groups.latent.get(FLOAT, at);
                 float rounded = (float) Math.rint(w / scale);
                 float level = Math.max(bottom, Math.min(top, rounded));
                 float slope = rounded == level ? level - w / scale : level;
                 float g = gradient == null ? 0 : gradient.get(FLOAT, at);
                 if (saliency != null) {
-                    float off = level * scale - w;
+                    float off = level * scale - groups.original.get(FLOAT, at);
                     g += twoLambda * off * saliency.get(FLOAT, at);
                     preservedSum += off * off * saliency.get(FLOAT, at);
                 }
                 scaleSum += g * slope;
+                if (weightGradient != null) {
+                    weightGradient.set(FLOAT, at, rounded == level ? g : 0);
+                }
             }
             return new Sums(scaleSum, preservedSum);
         }

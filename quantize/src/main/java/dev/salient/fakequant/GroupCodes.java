@@ -16,7 +16,7 @@ public final class GroupCodes {
         int out = Math.toIntExact(weight.original().size(0));
         int in = Math.toIntExact(weight.original().size(1));
         int bits = weight.grid().bits();
-        float[] original = TorchDevice.toFloats(weight.original());
+        float[] latent = TorchDevice.toFloats(weight.latent());
         float[] max = TorchDevice.toFloats(weight.max());
         float[] min = TorchDevice.toFloats(weight.min());
         float[] upper = TorchDevice.toFloats(weight.upper());
@@ -34,7 +34,7 @@ public final class GroupCodes {
             zeros.set(JAVA_BYTE, group, (byte) zero);
             int first = group * weight.groupSize();
             for (int i = first; i < first + weight.groupSize(); i++) {
-                float level = (float) Math.rint(Math.clamp(original[i] / scale, -zero, weight.largestCode() - zero));
+                float level = (float) Math.rint(Math.clamp(latent[i] / scale, -zero, weight.largestCode() - zero));
                 put(codes, i, bits, (int) (level + zero));
             }
         }

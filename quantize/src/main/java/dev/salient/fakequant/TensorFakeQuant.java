@@ -45,7 +45,8 @@ public final class TensorFakeQuant implements FakeQuant {
             Tensor upper = toScale.mul(weight.max()).mul(up).mul(one.sub(up));
             Tensor lower =
                     toScale.mul(weight.min()).mul(down).mul(one.sub(down)).neg();
-            return new Gradients(scope.keep(upper), scope.keep(lower), preserved);
+            Tensor own = weight.trainsWeight() ? scope.keep(g.mul(inside.view_as(g))) : null;
+            return new Gradients(scope.keep(upper), scope.keep(lower), own, preserved);
         }
     }
 
@@ -70,7 +71,7 @@ public final class TensorFakeQuant implements FakeQuant {
                     torch.ones_like(hi).add(hi.lt(lo.neg()).to(torch.ScalarType.Float));
                 case Grid.Affine affine -> clamp(lo.neg().div(scale), -1e4, 1e4).round();
             };
-            Tensor grouped = weight.original().view(hi.size(0), hi.size(1), weight.groupSize());
+            Tensor grouped = weight.latent().view(hi.size(0), hi.size(1), weight.groupSize());
             Tensor ratio = grouped.div(scale);
             Tensor rounded = ratio.round();
             Tensor level = rounded.clamp(

@@ -28,7 +28,8 @@ public sealed interface Method {
     }
 
     /**
-     * ApiQ's block-wise training of clipping and adapters, with ULB-SAPR's saliency-aware preservation in stages.
+     * ApiQ's block-wise training of clipping and adapters, with ULB-SAPR's saliency-aware preservation in stages; weights
+     * are trained along where a stage has a rate for them (EfficientQAT's Block-AP, arXiv 2407.11062).
      *
      * @param rank of the adapters; 0 without
      * @param alpha the adapters' output is scaled by {@code alpha / rank}
@@ -58,6 +59,11 @@ public sealed interface Method {
         public boolean preserves() {
             return preservation.lambda() > 0
                     && stages.stream().anyMatch(stage -> stage.objective().preserves() && stage.epochs() > 0);
+        }
+
+        /** Whether the weights that are rounded are trained too. */
+        public boolean trainsWeights() {
+            return stages.stream().anyMatch(stage -> stage.weightRate() > 0 && stage.epochs() > 0);
         }
 
         /** What the adapters' output is multiplied with. */

@@ -7,15 +7,23 @@ import static dev.salient.method.Settings.require;
  *
  * @param adapterRate learning rate of the adapters
  * @param clippingRate learning rate of the clipping logits
- * @param decay AdamW's decoupled weight decay, of both
+ * @param weightRate learning rate of the weights that are rounded, without decay; 0 leaves them as they were
+ * @param decay AdamW's decoupled weight decay, of adapters and clipping
  * @param cosine whether rates follow a cosine to zero over the stage, after 3 % of warm-up
  */
 public record Stage(
-        Objective objective, int epochs, double adapterRate, double clippingRate, double decay, boolean cosine) {
+        Objective objective,
+        int epochs,
+        double adapterRate,
+        double clippingRate,
+        double weightRate,
+        double decay,
+        boolean cosine) {
     public Stage {
         require(epochs >= 0, "epochs: got %d, want 0 or more", epochs);
         require(adapterRate >= 0, "adapter rate: got %s, want 0 or more", adapterRate);
         require(clippingRate >= 0, "clipping rate: got %s, want 0 or more", clippingRate);
+        require(weightRate >= 0, "weight rate: got %s, want 0 or more", weightRate);
         require(decay >= 0, "decay: got %s, want 0 or more", decay);
     }
 

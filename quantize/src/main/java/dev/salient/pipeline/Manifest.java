@@ -85,6 +85,7 @@ final class Manifest {
                             .put("epochs", stage.epochs())
                             .put("adapterRate", stage.adapterRate())
                             .put("clippingRate", stage.clippingRate())
+                            .put("weightRate", stage.weightRate())
                             .put("decay", stage.decay())
                             .put("cosine", stage.cosine());
                 }

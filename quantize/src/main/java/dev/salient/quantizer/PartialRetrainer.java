@@ -43,6 +43,7 @@ public final class PartialRetrainer implements AutoCloseable {
     private static final int CLIPPING = 0;
 
     private static final int ADAPTER = 1;
+    private static final int WEIGHT = 2;
     private static final double WARM_UP = 0.03;
 
     private final BlockTask task;
@@ -77,6 +78,9 @@ public final class PartialRetrainer implements AutoCloseable {
             own.refresh(fakeQuant);
             optimizer.add(own.groups().upper(), CLIPPING);
             optimizer.add(own.groups().lower(), CLIPPING);
+            if (own.groups().trainsWeight()) {
+                optimizer.add(own.groups().latent(), WEIGHT);
+            }
             for (Tensor adapter : own.adapter()) {
                 optimizer.add(adapter, ADAPTER);
             }
@@ -167,7 +171,8 @@ public final class PartialRetrainer implements AutoCloseable {
             optimizer.step(
                     gradients,
                     new AdamW.Group(rate * stage.clippingRate(), stage.decay()),
-                    new AdamW.Group(rate * stage.adapterRate(), stage.decay()));
+                    new AdamW.Group(rate * stage.adapterRate(), stage.decay()),
+                    new AdamW.Group(rate * stage.weightRate(), 0));
             for (TrainedLinear own : trained.values()) {
                 own.effective().mutable_grad().reset();
                 own.refresh(fakeQuant);

@@ -33,7 +33,8 @@ record TrainedLinear(
         @Nullable Tensor b) {
 
     static TrainedLinear of(Tensor original, PartialRetraining method, TorchDevice device, SplittableRandom random) {
-        ClippedGroups groups = ClippedGroups.of(original, method.grid(), method.start(), device);
+        ClippedGroups frozen = ClippedGroups.of(original, method.grid(), method.start(), device);
+        ClippedGroups groups = method.trainsWeights() ? frozen.withTrainedWeight() : frozen;
         if (method.rank() == 0) {
             return new TrainedLinear(method, groups, null, null);
         }
@@ -68,7 +69,7 @@ record TrainedLinear(
         }
     }
 
-    /** Gradients of u, l and the adapter, in this order, and the preservation term without its lambda. */
+    /** Gradients of u, l, the weight where it is trained, and the adapter, in this order, and the preservation term without its lambda. */
     record Step(List<Tensor> gradients, double preservation) {}
 
     /**
@@ -92,6 +93,10 @@ record TrainedLinear(
 
     private List<Tensor> toParameters(@Nullable Tensor gradient, FakeQuant.Gradients clipping) {
         List<Tensor> gradients = new ArrayList<>(List.of(clipping.upper(), clipping.lower()));
+        Tensor weight = clipping.weight();
+        if (weight != null) {
+            gradients.add(weight);
+        }
         if (a != null && b != null) {
             Scalar scaling = new Scalar(method.scaling());
             gradients.add(

@@ -8,6 +8,7 @@ import dev.salient.method.Method.Start;
 import dev.salient.packed.GroupAffine;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -86,6 +87,38 @@ class FakeQuantTest {
                 assertThat((double) lower[g]).as("l of group %d", g).isCloseTo(want.lower[g], within(slack));
             }
             assertThat(got.preservation()).isCloseTo(want.preservation, within(BOUND * want.preservation));
+        }
+    }
+
+    /** A weight that has moved away from its original: rounded where it is now, held near where it was. */
+    @ParameterizedTest(name = "{0}, seed {1}, {2}")
+    @MethodSource("cases")
+    void aTrainedWeightGetsTheGradientOfItsValueUnlessItsCodeIsClamped(Grid grid, long seed, FakeQuant quant) {
+        try (TorchScope scope = new TorchScope()) {
+            Random random = new Random(seed);
+            ClippedGroups weight = weight(grid, random).withTrainedWeight();
+            weight.latent().add_(CPU.floats(random(random, 3 * 384, -1), 3, 384));
+            quant.quantize(weight);
+            float[] values = TorchDevice.toFloats(weight.values());
+            float[] gradient = random(random, 3 * 384, -1);
+            float[] saliency = random(random, 3 * 384, 0);
+            FakeQuant.Gradients got = quant.differentiate(
+                    weight, CPU.floats(gradient, 3, 384), new FakeQuant.Weighting(CPU.floats(saliency, 3, 384), 0.25));
+            NaiveClipping naive = new NaiveClipping(weight);
+            NaiveClipping.Sums want = naive.gradients(gradient, saliency, 0.25);
+            float[] upper = TorchDevice.toFloats(got.upper());
+            for (int g = 0; g < upper.length; g++) {
+                assertThat((double) upper[g]).isCloseTo(want.upper[g], within(BOUND * want.magnitude[g]));
+            }
+            float[] own = TorchDevice.toFloats(Objects.requireNonNull(got.weight()));
+            for (int i = 0; i < own.length; i++) {
+                naive.expectValue(i, values[i]);
+                naive.expectGradient(i, own[i], want.weight[i]);
+            }
+            assertThat(got.preservation()).isCloseTo(want.preservation, within(BOUND * want.preservation));
+            assertThat(quant.differentiate(weight(grid, random), CPU.floats(gradient, 3, 384), null)
+                            .weight())
+                    .isNull();
         }
     }
 

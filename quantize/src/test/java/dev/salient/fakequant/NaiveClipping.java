@@ -9,6 +9,7 @@ import dev.salient.torch.TorchDevice;
 final class NaiveClipping {
     private final ClippedGroups weight;
     private final float[] original;
+    private final float[] latent;
     private final double[] scale;
     private final double[] zero;
     private final double[] up;
@@ -20,6 +21,7 @@ final class NaiveClipping {
     NaiveClipping(ClippedGroups weight) {
         this.weight = weight;
         original = TorchDevice.toFloats(weight.original());
+        latent = TorchDevice.toFloats(weight.latent());
         float[] u = TorchDevice.toFloats(weight.upper());
         float[] l = TorchDevice.toFloats(weight.lower());
         n = (int) Math.pow(2, weight.grid().bits()) - 1;
@@ -46,13 +48,13 @@ final class NaiveClipping {
 
     /** Whether a weight lies so near the border of two levels that fp32 may round it either way. */
     private boolean isTie(int i) {
-        double ratio = original[i] / scale[i / weight.groupSize()];
+        double ratio = latent[i] / scale[i / weight.groupSize()];
         return Math.abs(Math.abs(ratio - Math.floor(ratio)) - 0.5) < 1e-5;
     }
 
     private double level(int i) {
         int g = i / weight.groupSize();
-        return Math.max(-zero[g], Math.min(n - zero[g], Math.rint(original[i] / scale[g])));
+        return Math.max(-zero[g], Math.min(n - zero[g], Math.rint(latent[i] / scale[g])));
     }
 
     void expectValue(int i, float got) {
@@ -64,33 +66,45 @@ final class NaiveClipping {
         }
     }
 
+    /** Gradients are about 1 here. */
+    void expectGradient(int i, float got, double want) {
+        if (!isTie(i)) {
+            assertThat(Math.abs(got - want)).as("weight %d", i).isLessThanOrEqualTo(1e-5);
+        }
+    }
+
     /** Gradients of each group, the size of the terms that they sum, and the preservation term. */
     static final class Sums {
         final double[] upper;
         final double[] lower;
         final double[] magnitude;
+        /** Of the trained weight. */
+        final double[] weight;
+
         double preservation;
 
-        private Sums(int groups) {
+        private Sums(int groups, int weights) {
             upper = new double[groups];
             lower = new double[groups];
             magnitude = new double[groups];
+            weight = new double[weights];
         }
     }
 
     Sums gradients(float[] gradient, float[] saliency, double lambda) {
-        Sums sums = new Sums(scale.length);
+        Sums sums = new Sums(scale.length, original.length);
         for (int g = 0; g < scale.length; g++) {
             double toScale = 0;
             double terms = 0;
             for (int i = g * weight.groupSize(); i < (g + 1) * weight.groupSize(); i++) {
                 double off = scale[g] * level(i) - original[i];
                 double total = gradient[i] + 2 * lambda * saliency[i] * off;
-                boolean inside = Math.rint(original[i] / scale[g]) == level(i);
-                double slope = level(i) - (inside ? original[i] / scale[g] : 0);
+                boolean inside = Math.rint(latent[i] / scale[g]) == level(i);
+                double slope = level(i) - (inside ? latent[i] / scale[g] : 0);
                 toScale += total * slope;
+                sums.weight[i] = inside ? total : 0;
                 terms += (Math.abs(gradient[i]) + 2 * lambda * saliency[i] * (Math.abs(off) + Math.abs(original[i])))
-                        * (Math.abs(level(i)) + Math.abs(original[i] / scale[g]));
+                        * (Math.abs(level(i)) + Math.abs(latent[i] / scale[g]));
                 sums.preservation += saliency[i] * off * off;
             }
             sums.upper[g] = toScale / n * max[g] * up[g] * (1 - up[g]);

@@ -34,7 +34,7 @@ class QuantizationRunTest {
     private static final Grid SIGNED2 = new Grid.Signed2(64);
 
     private static Method sapr(int epochs) {
-        Stage stage = new Stage(Stage.Objective.MIXED, epochs, 5e-4, 5e-3, 0.1, false);
+        Stage stage = new Stage(Stage.Objective.MIXED, epochs, 5e-4, 5e-3, 0, 0.1, false);
         Preservation preservation = new Preservation(
                 Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
         return new Method.PartialRetraining(

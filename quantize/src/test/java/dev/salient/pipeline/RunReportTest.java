@@ -39,7 +39,7 @@ class RunReportTest {
     void run() throws IOException {
         TinyLlama.write(folder.resolve("model"), 7);
         Files.writeString(folder.resolve("text.txt"), "The quick brown fox. ".repeat(60));
-        Stage stage = new Stage(Stage.Objective.MIXED, 2, 5e-4, 5e-3, 0.1, false);
+        Stage stage = new Stage(Stage.Objective.MIXED, 2, 5e-4, 5e-3, 0, 0.1, false);
         Preservation preservation = new Preservation(
                 Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
         Method method = new Method.PartialRetraining(

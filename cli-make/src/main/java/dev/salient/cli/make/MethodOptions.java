@@ -20,6 +20,9 @@ import picocli.CommandLine.Option;
 
 /** What to do to the weights; a picocli mixin. What is not given comes from the preset. */
 final class MethodOptions {
+    /** Of block-ap's weights. */
+    private static final double BLOCK_AP_RATE = 1e-4;
+
     @Option(
             names = "--preset",
             paramLabel = "NAME",
@@ -30,8 +33,9 @@ final class MethodOptions {
     @Option(
             names = "--method",
             paramLabel = "NAME",
-            description = "sapr (saliency-aware partial retraining), apiq (the same without saliency) or rtn (round to"
-                    + " nearest). Default: ${DEFAULT-VALUE}.")
+            description =
+                    "sapr (saliency-aware partial retraining), apiq (the same without saliency), block-ap (weights"
+                            + " and clipping trained, no adapters) or rtn (round to nearest). Default: ${DEFAULT-VALUE}.")
     private String method = "sapr";
 
     @Option(names = "--bits", paramLabel = "N", description = "Bits of a code: 2, 3 or 4. Default: ${DEFAULT-VALUE}.")
@@ -113,6 +117,13 @@ final class MethodOptions {
     @Option(names = "--clipping-rate", paramLabel = "X", description = "Learning rate of clipping. Default: by preset.")
     private @Nullable Double clippingRate;
 
+    @Option(
+            names = "--weight-rate",
+            paramLabel = "X",
+            description =
+                    "Learning rate of the weights that are rounded; 0 leaves them. Default: 0; with block-ap 1e-4.")
+    private @Nullable Double weightRate;
+
     @Option(names = "--decay", paramLabel = "X", description = "AdamW's weight decay. Default: ${DEFAULT-VALUE}.")
     private double decay = 0.1;
 
@@ -132,16 +143,18 @@ final class MethodOptions {
         Start where = start == null ? base.start() : start(start);
         return switch (method) {
             case "rtn" -> new Method.Rtn(grid(), where);
-            case "apiq", "sapr" ->
+            case "apiq", "sapr", "block-ap" ->
                 new Method.PartialRetraining(
                         grid(),
                         where,
-                        rank == null ? base.rank() : rank,
+                        rank == null ? (method.equals("block-ap") ? 0 : base.rank()) : rank,
                         alpha,
                         loss == null ? base.weighting() : weighting(loss),
                         preservation(base),
                         stages(base));
-            default -> throw new IllegalArgumentException("--method: got %s, want sapr, apiq or rtn".formatted(method));
+            default ->
+                throw new IllegalArgumentException(
+                        "--method: got %s, want sapr, apiq, block-ap or rtn".formatted(method));
         };
     }
 
@@ -193,8 +206,8 @@ final class MethodOptions {
                 throw new IllegalArgumentException(
                         "--preserve: got %s, want before-adapter or after-adapter".formatted(preserve));
         };
-        if (method.equals("apiq") || lambda == null) {
-            double value = method.equals("apiq") ? 0 : base.lambda();
+        if (!method.equals("sapr") || lambda == null) {
+            double value = method.equals("sapr") ? base.lambda() : 0;
             return new Preservation(which, place, value, base.scale(), lambdaMultiplier);
         }
         String[] parts = lambda.split(":", -1);
@@ -212,20 +225,21 @@ final class MethodOptions {
     private List<Stage> stages(Preset base) {
         double adapters = adapterRate == null ? base.adapterRate() : adapterRate;
         double clipping = clippingRate == null ? base.clippingRate() : clippingRate;
+        double weights = weightRate == null ? (method.equals("block-ap") ? BLOCK_AP_RATE : 0) : weightRate;
         boolean follows = cosine == null ? base.cosine() : cosine;
         if (stages == null) {
-            Objective objective = method.equals("apiq") || (base.lambda() == 0 && lambda == null)
+            Objective objective = !method.equals("sapr") || (base.lambda() == 0 && lambda == null)
                     ? Objective.OUTPUT
                     : Objective.MIXED;
             int count = epochs == null ? base.epochs() : epochs;
-            return List.of(new Stage(objective, count, adapters, clipping, decay, follows));
+            return List.of(new Stage(objective, count, adapters, clipping, weights, decay, follows));
         }
         List<Stage> list = new ArrayList<>();
         for (String stage : stages.split(",", -1)) {
             String[] parts = stage.strip().split(":", -1);
             require(parts.length == 2, "--stages: got %s, want NAME:EPOCHS, as in wpt:15,opt:5", stage);
             int count = parseInt("--stages", parts[1]);
-            list.add(new Stage(objective(parts[0]), count, adapters, clipping, decay, follows));
+            list.add(new Stage(objective(parts[0]), count, adapters, clipping, weights, decay, follows));
         }
         return list;
     }
