@@ -23,6 +23,9 @@ final class Strips {
     /** Positions that share a scale at most: so many products of 8 bits fit a sum of 16. */
     private static final int MAX_POSITIONS = 128;
 
+    /** Stored bytes after which a file's pages are given back. */
+    private static final long LETTING_GO = 16L << 20;
+
     /** Kernels of four lanes read eight bytes for them. */
     private static final int SLACK = 8;
 
@@ -97,20 +100,27 @@ final class Strips {
             rows[i] = rows[0].another();
         }
         Strips strips = new Strips(weight, rows[0]);
-        team.run(strips.strips(), (strip, member) -> {
-            for (int row = 0; row < Math.min(ROWS, weight.out() - strip * ROWS); row++) {
-                rows[member].load(strip * ROWS + row);
-                strips.put(strip, row, rows[member]);
+        // so many strips at once, that what was read of the file and not given back yet stays small
+        int some = (int) Math.max(1, LETTING_GO * strips.strips() / weight.storedBytes());
+        for (int from = 0; from < strips.strips(); from += some) {
+            int first = from;
+            int count = Math.min(some, strips.strips() - first);
+            team.run(count, (item, member) -> {
+                int strip = first + item;
+                for (int row = 0; row < Math.min(ROWS, weight.out() - strip * ROWS); row++) {
+                    rows[member].load(strip * ROWS + row);
+                    strips.put(strip, row, rows[member]);
+                }
+            });
+            switch (weight) {
+                case GroupAffine affine -> {
+                    letGo(affine.codes());
+                    letGo(affine.scales());
+                    letGo(affine.zeros());
+                }
+                case ScaledGroups groups -> letGo(groups.data());
+                default -> {}
             }
-        });
-        switch (weight) {
-            case GroupAffine affine -> {
-                letGo(affine.codes());
-                letGo(affine.scales());
-                letGo(affine.zeros());
-            }
-            case ScaledGroups groups -> letGo(groups.data());
-            default -> {}
         }
         return strips;
     }
