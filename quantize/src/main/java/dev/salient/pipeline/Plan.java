@@ -78,11 +78,13 @@ public record Plan(
     }
 
     /** Bytes beside the streams: one block in training, and the states of one sample. */
-    static long workingBytes(ModelConfig config, int tokens) {
+    static long workingBytes(ModelConfig config, Method method, int tokens) {
         long block = config.linearWeightCount() / config.blockCount() * Float.BYTES;
         long sample = (long) tokens
                 * (12L * config.hiddenSize() + 6L * config.ffnSize() + 4L * config.headCount() * tokens)
                 * Float.BYTES;
-        return BASE_BYTES + 6 * block + sample;
+        boolean trainsWeights = method instanceof Method.PartialRetraining own && own.trainsWeights();
+        // weight, value, gradient, their parts; and a trained copy, its gradient and two moments
+        return BASE_BYTES + (trainsWeights ? 10 : 6) * block + sample;
     }
 }

@@ -208,7 +208,7 @@ public final class QuantizationRun {
     private Plan plan(Map<LinearId, Grid> kept) {
         RunSettings.Calibration calibration = settings.calibration();
         long streams = Plan.streamBytes(config, calibration.samples(), calibration.tokens());
-        long working = Plan.workingBytes(config, calibration.tokens());
+        long working = Plan.workingBytes(config, settings.method(), calibration.tokens());
         boolean spills = streams + working > settings.machine().memoryBytes();
         double bits = Plan.bitsPerWeight(config, settings.method(), kept);
         long saliency = needsSaliency() ? config.linearWeightCount() * Float.BYTES : 0;

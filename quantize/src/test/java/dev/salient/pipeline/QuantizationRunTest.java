@@ -15,6 +15,8 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -34,7 +36,11 @@ class QuantizationRunTest {
     private static final Grid SIGNED2 = new Grid.Signed2(64);
 
     private static Method sapr(int epochs) {
-        Stage stage = new Stage(Stage.Objective.MIXED, epochs, 5e-4, 5e-3, 0, 0.1, false);
+        return sapr(epochs, 0);
+    }
+
+    private static Method sapr(int epochs, double weightRate) {
+        Stage stage = new Stage(Stage.Objective.MIXED, epochs, 5e-4, 5e-3, weightRate, 0.1, false);
         Preservation preservation = new Preservation(
                 Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
         return new Method.PartialRetraining(
@@ -78,6 +84,26 @@ class QuantizationRunTest {
         }
         assertThat(folder.resolve("out").resolve("salient-run.json")).content().contains("\"outputLoss\"");
         assertThat(folder.resolve("out").resolve(".salient")).doesNotExist();
+    }
+
+    /** With the weights free to move too, a block comes nearer to its outputs; a stopped run goes on alike. */
+    @Test
+    void trainedWeightsFitTheOutputsBetter() throws IOException {
+        QuantizationRun.run(settings("frozen", sapr(4), false), new Silent());
+        QuantizationRun.run(settings("free", sapr(4, 1e-3), false), new Silent());
+        assertThat(lastOutputLoss("free")).isLessThan(lastOutputLoss("frozen"));
+        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", sapr(4, 1e-3), false), new Stopping(15)))
+                .isInstanceOf(Stopped.class);
+        QuantizationRun.run(settings("stopped", sapr(4, 1e-3), true), new Silent());
+        assertThat(files("stopped")).isEqualTo(files("free"));
+    }
+
+    /** Of the first block, whose inputs are the same in all runs. */
+    private double lastOutputLoss(String out) throws IOException {
+        JsonNode run = new ObjectMapper()
+                .readTree(folder.resolve(out).resolve("salient-run.json").toFile());
+        JsonNode epochs = run.findValue("blocks").path(0);
+        return epochs.findValues("outputLoss").getLast().asDouble();
     }
 
     @ParameterizedTest(name = "stopped after {0} steps")
@@ -163,7 +189,7 @@ class QuantizationRunTest {
         QuantizationRun.run(settings("memory", sapr(1), false), new Silent());
         RunSettings roomy = settings("disk", sapr(1), false);
         try (Checkpoint original = Checkpoints.open(roomy.model())) {
-            long working = Plan.workingBytes(original.weights().config(), 24);
+            long working = Plan.workingBytes(original.weights().config(), roomy.method(), 24);
             RunSettings.Machine tight = new RunSettings.Machine("cpu", 1, working + 1, folder.resolve("cache"));
             QuantizationRun.run(
                     new RunSettings(
