@@ -29,7 +29,7 @@ final class ClippingSearch {
         });
     }
 
-    private static float best(float[] weights, int from, int groupSize, Grid grid) {
+    static float best(float[] weights, int from, int groupSize, Grid grid) {
         float max = 0;
         float min = 0;
         for (int i = from; i < from + groupSize; i++) {

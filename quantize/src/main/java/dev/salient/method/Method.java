@@ -28,6 +28,28 @@ public sealed interface Method {
     }
 
     /**
+     * GPTQ: each rounding error is made up for by the weights that are not rounded yet.
+     *
+     * @param damping added to the diagonal of X^T X, as a share of its mean
+     * @param actOrder whether columns with the largest inputs come first
+     */
+    record Gptq(Grid grid, Start start, double damping, boolean actOrder) implements Method {
+        public Gptq {
+            require(damping > 0, "damping: got %s, want more than 0", damping);
+        }
+
+        @Override
+        public String name() {
+            return "gptq";
+        }
+
+        @Override
+        public int rank() {
+            return 0;
+        }
+    }
+
+    /**
      * ApiQ's block-wise training of clipping and adapters, with ULB-SAPR's saliency-aware preservation in stages; weights
      * are trained along where a stage has a rate for them (EfficientQAT's Block-AP, arXiv 2407.11062).
      *

@@ -1,6 +1,7 @@
 package dev.salient.pipeline;
 
 import dev.salient.calibration.Activations;
+import dev.salient.calibration.InputGrams;
 import dev.salient.calibration.Stream;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
@@ -10,6 +11,7 @@ import dev.salient.model.LinearId;
 import dev.salient.model.ModelWeights;
 import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.BlockTask;
+import dev.salient.quantizer.Gptq;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
 import dev.salient.quantizer.RoundToNearest;
@@ -77,7 +79,48 @@ final class BlockStream {
     void run() throws IOException {
         switch (settings.method) {
             case Method.Rtn rtn -> round(rtn);
+            case Method.Gptq gptq -> compensate(gptq);
             case Method.PartialRetraining retraining -> retrain(retraining);
+        }
+    }
+
+    private void compensate(Method.Gptq method) throws IOException {
+        int tokens = settings.windows.getFirst().length;
+        Activations.Size size = new Activations.Size(
+                settings.windows.size(), tokens, model.config().hiddenSize());
+        try (Activations degraded = allocate(size, "degraded");
+                TorchScope scope = new TorchScope()) {
+            Rope rope = Rope.of(model.config(), tokens, settings.device);
+            Stream.embed(model, settings.windows, degraded, settings.device);
+            for (int index = 0; index < model.config().blockCount(); index++) {
+                try (TorchScope inner = new TorchScope()) {
+                    BlockWeights stored = model.blocks().get(index);
+                    Map<Linear, PackedWeight> linears = blocks.findFinished(index);
+                    if (linears == null) {
+                        TorchLanguageModel.Block original =
+                                TorchLanguageModel.loadBlock(model.config(), stored, settings.device);
+                        InputGrams grams = InputGrams.of(original, degraded, rope, settings.device);
+                        linears = new EnumMap<>(Linear.class);
+                        for (Linear linear : Linear.values()) {
+                            Tensor weight = original.weight(linear);
+                            Grid own = settings.kept.get(new LinearId(index, linear));
+                            Method.Gptq how = own == null
+                                    ? method
+                                    : new Method.Gptq(own, method.start(), method.damping(), method.actOrder());
+                            linears.put(linear, Gptq.quantize(weight, grams.of(linear), how, settings.device));
+                        }
+                        blocks.finish(index, new QuantizedBlock(linears, List.of()));
+                        blocks.onStep(index, 1);
+                    }
+                    BlockWeights packed = new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), linears);
+                    Stream.advance(
+                            degraded,
+                            degraded,
+                            rope,
+                            settings.device,
+                            TorchLanguageModel.loadExactBlock(model.config(), packed, settings.device));
+                }
+            }
         }
     }
 

@@ -67,6 +67,10 @@ final class Manifest {
         json.set("grid", grid(method.grid()));
         switch (method) {
             case Method.Rtn rtn -> json.put("start", rtn.start().name());
+            case Method.Gptq gptq ->
+                json.put("start", gptq.start().name())
+                        .put("damping", gptq.damping())
+                        .put("actOrder", gptq.actOrder());
             case Method.PartialRetraining own -> {
                 json.put("start", own.start().name())
                         .put("rank", own.rank())

@@ -53,6 +53,7 @@ public record Plan(
         double forward = 2.0 * config.linearWeightCount() * samples * tokens;
         return switch (method) {
             case Method.Rtn rtn -> 0;
+            case Method.Gptq gptq -> 2 * forward;
             case Method.PartialRetraining retraining ->
                 forward
                         * (3

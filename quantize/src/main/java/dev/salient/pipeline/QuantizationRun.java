@@ -104,8 +104,8 @@ public final class QuantizationRun {
     }
 
     private Outcome quantize(RunFolder folder) throws IOException {
-        boolean trains = settings.method() instanceof Method.PartialRetraining;
-        List<int[]> windows = trains || settings.budget() > 0 ? windows(folder) : List.of();
+        boolean looksAtData = !(settings.method() instanceof Method.Rtn);
+        List<int[]> windows = looksAtData || settings.budget() > 0 ? windows(folder) : List.of();
         Map<LinearId, Grid> kept = kept(windows);
         String modelHash = Checkpoints.hash(settings.model());
         folder.settle(Manifest.of(settings, kept, modelHash, SaliencyPass.hash(windows)));
@@ -301,6 +301,7 @@ public final class QuantizationRun {
             this.saliency = saliency;
             this.stepsPerBlock = switch (settings.method()) {
                 case Method.Rtn rtn -> LARGEST_LOOSE_STEP;
+                case Method.Gptq gptq -> LARGEST_LOOSE_STEP;
                 case Method.PartialRetraining retraining ->
                     PartialRetrainer.stepsPerBlock(
                             retraining, settings.calibration().samples());

@@ -3,6 +3,8 @@ package dev.salient.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.method.Grid;
@@ -15,8 +17,6 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -84,6 +84,24 @@ class QuantizationRunTest {
         }
         assertThat(folder.resolve("out").resolve("salient-run.json")).content().contains("\"outputLoss\"");
         assertThat(folder.resolve("out").resolve(".salient")).doesNotExist();
+    }
+
+    @Test
+    void gptqWritesItsGridsAndGoesOnAlikeWhereItWasStopped() throws IOException {
+        Method gptq = new Method.Gptq(SIGNED2, Start.SQUARED_ERROR, 0.01, true);
+        QuantizationRun.run(settings("whole", gptq, false), new Silent());
+        try (Checkpoint written = Checkpoints.open(folder.resolve("whole"))) {
+            assertThat(written.weights().blocks().get(0).linear(Linear.DOWN))
+                    .isInstanceOfSatisfying(
+                            GroupAffine.class, w -> assertThat(w.bits()).isEqualTo(2));
+            assertThat(written.weights().blocks().get(1).linear(Linear.UP))
+                    .isInstanceOfSatisfying(
+                            GroupAffine.class, w -> assertThat(w.bits()).isEqualTo(8));
+        }
+        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", gptq, false), new Stopping(1)))
+                .isInstanceOf(Stopped.class);
+        QuantizationRun.run(settings("stopped", gptq, true), new Silent());
+        assertThat(files("stopped")).isEqualTo(files("whole"));
     }
 
     /** With the weights free to move too, a block comes nearer to its outputs; a stopped run goes on alike. */

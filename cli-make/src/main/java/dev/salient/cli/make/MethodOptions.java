@@ -35,7 +35,8 @@ final class MethodOptions {
             paramLabel = "NAME",
             description =
                     "sapr (saliency-aware partial retraining), apiq (the same without saliency), block-ap (weights"
-                            + " and clipping trained, no adapters) or rtn (round to nearest). Default: ${DEFAULT-VALUE}.")
+                            + " and clipping trained, no adapters), gptq (errors made up for, no training) or rtn (round to nearest)."
+                            + " Default: ${DEFAULT-VALUE}.")
     private String method = "sapr";
 
     @Option(names = "--bits", paramLabel = "N", description = "Bits of a code: 2, 3 or 4. Default: ${DEFAULT-VALUE}.")
@@ -128,6 +129,15 @@ final class MethodOptions {
     private double decay = 0.1;
 
     @Option(
+            names = "--damping",
+            paramLabel = "X",
+            description = "gptq: added to the diagonal of X^T X, as a share of its mean. Default: ${DEFAULT-VALUE}.")
+    private double damping = 0.01;
+
+    @Option(names = "--act-order", description = "gptq: columns with the largest inputs first.")
+    private boolean actOrder;
+
+    @Option(
             names = "--cosine",
             negatable = true,
             description = "Learning rates follow a cosine to zero in each stage. Default: by preset.")
@@ -143,6 +153,7 @@ final class MethodOptions {
         Start where = start == null ? base.start() : start(start);
         return switch (method) {
             case "rtn" -> new Method.Rtn(grid(), where);
+            case "gptq" -> new Method.Gptq(grid(), where, damping, actOrder);
             case "apiq", "sapr", "block-ap" ->
                 new Method.PartialRetraining(
                         grid(),
@@ -154,7 +165,7 @@ final class MethodOptions {
                         stages(base));
             default ->
                 throw new IllegalArgumentException(
-                        "--method: got %s, want sapr, apiq, block-ap or rtn".formatted(method));
+                        "--method: got %s, want sapr, apiq, block-ap, gptq or rtn".formatted(method));
         };
     }
 

@@ -1,0 +1,36 @@
+package dev.salient.fakequant;
+
+import dev.salient.method.Grid;
+import dev.salient.method.Method.Start;
+
+/**
+ * The scale and zero point of one group: {@code value = scale (code - zero)}.
+ *
+ * @param scale rounded to fp16, as it is stored
+ * @param zero 0 to 2^bits - 1
+ */
+public record GroupFit(Grid grid, float scale, float zero) {
+    /** The fit of {@code size} weights from {@code from} on, clipped as the start says. */
+    public static GroupFit of(float[] weights, int from, int size, Grid grid, Start start) {
+        float max = 0;
+        float min = 0;
+        for (int i = from; i < from + size; i++) {
+            max = Math.max(max, weights[i]);
+            min = Math.min(min, weights[i]);
+        }
+        float share = start == Start.SQUARED_ERROR ? ClippingSearch.best(weights, from, size, grid) : 1;
+        float exact = ClippedGroups.scale(share * max, share * min, (1 << grid.bits()) - 1);
+        float scale = Float.float16ToFloat(Float.floatToFloat16(exact));
+        return new GroupFit(grid, scale, ClippedGroups.zero(grid, share * max, share * min, scale));
+    }
+
+    /** The code whose value is nearest. */
+    public int code(float weight) {
+        float largest = (1 << grid.bits()) - 1;
+        return (int) (Math.rint(Math.clamp(weight / scale, -zero, largest - zero)) + zero);
+    }
+
+    public float value(int code) {
+        return scale * (code - zero);
+    }
+}
