@@ -79,47 +79,25 @@ final class StripProduct {
     }
 
     static void oneBit(byte[] codes, int at, float[] x, int xAt, int positions, float[] parts) {
-        for (int row = 0; row < 16; row += PASS) {
+        for (int row = 0; row < 16; row += COUNT) { // two vectors of rows at once are too much for C2: it boxes them
             FloatVector low0 = FloatVector.zero(FLOATS), high0 = low0, low1 = low0, high1 = low0;
             for (int p = 0; p < positions; p++) {
-                int from = at + 16 * p + row;
-                IntVector first = unsigned(codes, from);
-                IntVector second = unsigned(codes, from + NEXT);
+                IntVector four = unsigned(codes, at + 16 * p + row);
                 FloatVector v = broadcast(x[xAt + 4 * p]);
-                low0 = floats(first.and(0x01)).fma(v, low0);
-                high0 = floats(first.and(0x10)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(second.and(0x01)).fma(v, low1);
-                    high1 = floats(second.and(0x10)).fma(v, high1);
-                }
+                low0 = floats(four.and(0x01)).fma(v, low0);
+                high0 = floats(four.and(0x10)).fma(v, high0);
                 v = broadcast(x[xAt + 4 * p + 1]);
-                low0 = floats(first.and(0x02)).fma(v, low0);
-                high0 = floats(first.and(0x20)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(second.and(0x02)).fma(v, low1);
-                    high1 = floats(second.and(0x20)).fma(v, high1);
-                }
+                low1 = floats(four.and(0x02)).fma(v, low1);
+                high1 = floats(four.and(0x20)).fma(v, high1);
                 v = broadcast(x[xAt + 4 * p + 2]);
-                low0 = floats(first.and(0x04)).fma(v, low0);
-                high0 = floats(first.and(0x40)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(second.and(0x04)).fma(v, low1);
-                    high1 = floats(second.and(0x40)).fma(v, high1);
-                }
+                low0 = floats(four.and(0x04)).fma(v, low0);
+                high0 = floats(four.and(0x40)).fma(v, high0);
                 v = broadcast(x[xAt + 4 * p + 3]);
-                low0 = floats(first.and(0x08)).fma(v, low0);
-                high0 = floats(first.and(0x80)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(second.and(0x08)).fma(v, low1);
-                    high1 = floats(second.and(0x80)).fma(v, high1);
-                }
+                low1 = floats(four.and(0x08)).fma(v, low1);
+                high1 = floats(four.and(0x80)).fma(v, high1);
             }
-            low0.intoArray(parts, row);
-            high0.mul(0x1p-4f).intoArray(parts, 16 + row);
-            if (PASS > COUNT) {
-                low1.intoArray(parts, row + COUNT);
-                high1.mul(0x1p-4f).intoArray(parts, 16 + row + COUNT);
-            }
+            low0.add(low1).intoArray(parts, row);
+            high0.add(high1).mul(0x1p-4f).intoArray(parts, 16 + row);
         }
     }
 
