@@ -20,8 +20,8 @@ import picocli.CommandLine.Option;
 
 /** What to do to the weights; a picocli mixin. What is not given comes from the preset. */
 final class MethodOptions {
-    /** Of block-ap's weights. */
-    private static final double BLOCK_AP_RATE = 1e-4;
+    /** Of block-ap's weights: what did best on SmolLM2 so far (docs/results/main-job.md); larger weights bear more. */
+    private static final double BLOCK_AP_RATE = 4e-4;
 
     @Option(
             names = "--preset",
@@ -122,7 +122,7 @@ final class MethodOptions {
             names = "--weight-rate",
             paramLabel = "X",
             description =
-                    "Learning rate of the weights that are rounded; 0 leaves them. Default: 0; with block-ap 1e-4.")
+                    "Learning rate of the weights that are rounded; 0 leaves them. Default: 0; with block-ap 4e-4.")
     private @Nullable Double weightRate;
 
     @Option(names = "--decay", paramLabel = "X", description = "AdamW's weight decay. Default: ${DEFAULT-VALUE}.")
