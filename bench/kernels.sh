@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The kernels by JMH: nanoseconds for each weight and token of a product, by grid, activations and number of tokens.
 #
-#   kernels.sh [JMH options]     e.g. kernels.sh -p grid=Q2_0,Q4_0 ; all of it takes about 10 minutes
+#   kernels.sh [JMH options]     e.g. kernels.sh -p grid=Q2_0,Q4_0 ; all of it takes some minutes
 #
 # Needs JAVA_HOME to be a JDK 25 or newer, and Maven.
 set -euo pipefail

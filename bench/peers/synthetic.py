@@ -19,7 +19,7 @@ SHAPES = {
 # number, weights of a group, bytes of codes after its fp16 scale, largest code's distance from zero, file type
 TYPES = {"q2_0": (42, 64, 16, 2, 41), "q4_0": (2, 32, 16, 8, 2), "q8_0": (8, 32, 32, 127, 7), "f32": (0, 1, 4, 0, 0)}
 UINT32, FLOAT32, STRING, ARRAY = 4, 6, 8, 9
-CHUNK = 1 << 22
+GROUPS = 4096  # that are random, over and over
 
 
 def text(value):
@@ -107,8 +107,7 @@ def write(file, kind, rows, columns):
         return
     _, _, code_bytes, most, _ = TYPES[kind]
     scale = struct.pack("<e", 1.5 / most / columns**0.5)
-    count = CHUNK // (code_bytes + 2)
-    chunk = b"".join(scale + random.randbytes(code_bytes) for _ in range(min(count, 4096)))
+    chunk = b"".join(scale + random.randbytes(code_bytes) for _ in range(GROUPS))
     left = size(kind, rows, columns)
     while left > 0:
         left -= file.write(chunk[:left])

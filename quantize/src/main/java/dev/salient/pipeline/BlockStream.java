@@ -103,22 +103,15 @@ final class BlockStream {
                         linears = new EnumMap<>(Linear.class);
                         for (Linear linear : Linear.values()) {
                             Tensor weight = original.weight(linear);
-                            Grid own = settings.kept.get(new LinearId(index, linear));
-                            Method.Gptq how = own == null
-                                    ? method
-                                    : new Method.Gptq(own, method.start(), method.damping(), method.actOrder());
-                            linears.put(linear, Gptq.quantize(weight, grams.of(linear), how, settings.device));
+                            Grid grid = gridOf(new LinearId(index, linear), method);
+                            Method.Gptq own =
+                                    new Method.Gptq(grid, method.start(), method.damping(), method.actOrder());
+                            linears.put(linear, Gptq.quantize(weight, grams.of(linear), own, settings.device));
                         }
                         blocks.finish(index, new QuantizedBlock(linears, List.of()));
                         blocks.onStep(index, 1);
                     }
-                    BlockWeights packed = new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), linears);
-                    Stream.advance(
-                            degraded,
-                            degraded,
-                            rope,
-                            settings.device,
-                            TorchLanguageModel.loadExactBlock(model.config(), packed, settings.device));
+                    degrade(degraded, rope, stored, linears);
                 }
             }
         }
@@ -134,7 +127,7 @@ final class BlockStream {
                 try (TorchScope scope = new TorchScope()) {
                     Tensor weight = settings.device.halfPrecisionValues(
                             model.blocks().get(index).linear(linear));
-                    Grid grid = settings.kept.getOrDefault(new LinearId(index, linear), method.grid());
+                    Grid grid = gridOf(new LinearId(index, linear), method);
                     linears.put(linear, RoundToNearest.quantize(weight, grid, method.start(), settings.device));
                 }
             }
@@ -180,16 +173,25 @@ final class BlockStream {
                         blocks.finish(index, quantized);
                         linears = quantized.linears();
                     }
-                    BlockWeights packed = new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), linears);
-                    Stream.advance(
-                            degraded,
-                            degraded,
-                            rope,
-                            settings.device,
-                            TorchLanguageModel.loadExactBlock(model.config(), packed, settings.device));
+                    degrade(degraded, rope, stored, linears);
                 }
             }
         }
+    }
+
+    /** Takes the degraded stream through a block as it is now stored. */
+    private void degrade(Activations degraded, Rope rope, BlockWeights stored, Map<Linear, PackedWeight> linears) {
+        BlockWeights packed = new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), linears);
+        Stream.advance(
+                degraded,
+                degraded,
+                rope,
+                settings.device,
+                TorchLanguageModel.loadExactBlock(model.config(), packed, settings.device));
+    }
+
+    private Grid gridOf(LinearId id, Method method) {
+        return settings.kept.getOrDefault(id, method.grid());
     }
 
     private Map<Linear, Grid> keptOf(int block) {

@@ -3,7 +3,6 @@ package dev.salient.kernel;
 import static dev.salient.tensor.Preconditions.require;
 
 import java.util.List;
-import java.util.stream.IntStream;
 
 /** Consecutive places in a sequence: {@code first}, {@code first + 1}, ... */
 public record Positions(int first, int count) {
@@ -18,8 +17,17 @@ public record Positions(int first, int count) {
 
     /** The place of every row of several sequences, one after the other. */
     static int[] places(List<Positions> sequences) {
-        return sequences.stream()
-                .flatMapToInt(s -> IntStream.range(s.first(), s.end()))
-                .toArray();
+        int rows = 0;
+        for (Positions sequence : sequences) {
+            rows += sequence.count;
+        }
+        int[] places = new int[rows];
+        int row = 0;
+        for (Positions sequence : sequences) {
+            for (int place = sequence.first; place < sequence.end(); place++) {
+                places[row++] = place;
+            }
+        }
+        return places;
     }
 }

@@ -125,17 +125,14 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
                 chunk.add(new Span(cache, new Positions(cache.length, count), tokens, at));
                 at += count;
                 free -= count;
-                if (free == 0) {
+                boolean last = s == pieces.size() - 1 && at == tokens.length;
+                if (free == 0 || last) {
                     runBlocks(chunk);
                     ends.keep(chunk);
                     chunk.clear();
                     free = CHUNK;
                 }
             }
-        }
-        if (!chunk.isEmpty()) {
-            runBlocks(chunk);
-            ends.keep(chunk);
         }
         return ends.logits();
     }
