@@ -33,6 +33,7 @@ class ArchitectureTest {
             "fakequant", List.of("tensor", "torch", "method", "packed", "model"),
             "quantizer",
                     List.of("tensor", "torch", "calibration", "saliency", "fakequant", "method", "packed", "model"),
+            "tune", List.of("tensor", "torch", "calibration", "fakequant", "quantizer", "method", "packed", "model"),
             "train", List.of("tensor", "torch", "corpus", "packed", "model", "tokenizer", "format", "generate"));
 
     static Stream<String> packages() {

@@ -88,6 +88,15 @@ public final class Corpus {
         return ids.clone();
     }
 
+    /** The tokens from one index up to another, as a text of their own. */
+    public Corpus slice(int from, int to) {
+        if (from < 0 || to > ids.length || from > to) {
+            throw new IllegalArgumentException(
+                    "%s: got tokens %d to %d, want some of its %d".formatted(name, from, to, ids.length));
+        }
+        return new Corpus(name, Arrays.copyOfRange(ids, from, to));
+    }
+
     /**
      * Windows that start anywhere: each start is drawn from [0, length - window - 1], all equally likely.
      *

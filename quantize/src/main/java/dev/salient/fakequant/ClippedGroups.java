@@ -4,6 +4,7 @@ import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.method.Grid;
 import dev.salient.method.Method.Start;
+import dev.salient.packed.GroupAffine;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import org.bytedeco.pytorch.Scalar;
@@ -40,6 +41,9 @@ public record ClippedGroups(
 
     static final float LARGEST_SCALE = 1e4f;
 
+    /** How far, in steps of the grid, a weight may lie from its code: a little less than where the next code begins. */
+    private static final float REACH = 0.49f;
+
     /** The logit at which the paper starts: sigmoid(4) = 0.982. */
     private static final float START_LOGIT = 4;
 
@@ -64,6 +68,54 @@ public record ClippedGroups(
             Tensor lower = scope.keep(device.floats(logits, out, groups));
             Tensor values = scope.keep(original.clone().requires_grad_(true));
             return new ClippedGroups(grid, groupSize, original, original, max, min, upper, lower, values);
+        }
+    }
+
+    /**
+     * Groups of a weight as it is stored, which is trained along: codes and scales start as they are, and within the
+     * reach of its code each weight starts as near to the original as it can.
+     *
+     * @param original [out, in]
+     */
+    public static ClippedGroups ofStored(GroupAffine stored, Tensor original, TorchDevice device) {
+        try (TorchScope scope = new TorchScope()) {
+            int out = stored.out();
+            int in = stored.in();
+            int size = stored.groupSize();
+            int largest = (1 << stored.bits()) - 1;
+            float[] wanted = TorchDevice.toFloats(original);
+            float[] max = new float[out * stored.groupsPerRow()];
+            float[] min = new float[max.length];
+            boolean signed = stored.bits() == 2;
+            for (int row = 0; row < out; row++) {
+                for (int g = 0; g < stored.groupsPerRow(); g++) {
+                    float signedScale = stored.scale(row, g);
+                    boolean mirrored = signedScale < 0;
+                    float scale = Math.clamp(Math.abs(signedScale), SMALLEST_SCALE, LARGEST_SCALE);
+                    int zero = mirrored ? largest - stored.zero(row, g) : stored.zero(row, g);
+                    signed &= zero == 1 || zero == 2;
+                    int group = row * stored.groupsPerRow() + g;
+                    max[group] = 2 * scale * (largest - zero); // half of it is the range, at sigmoid(0)
+                    min[group] = -2 * scale * zero;
+                    for (int i = g * size; i < (g + 1) * size; i++) {
+                        int level = (mirrored ? largest - stored.code(row, i) : stored.code(row, i)) - zero;
+                        int at = row * in + i;
+                        wanted[at] = scale * Math.clamp(wanted[at] / scale, level - REACH, level + REACH);
+                    }
+                }
+            }
+            Grid grid = signed ? new Grid.Signed2(size) : new Grid.Affine(stored.bits(), size);
+            long[] shape = {out, stored.groupsPerRow()};
+            return new ClippedGroups(
+                    grid,
+                    size,
+                    original,
+                    scope.keep(device.floats(wanted, out, in)),
+                    scope.keep(device.floats(max, shape)),
+                    scope.keep(device.floats(min, shape)),
+                    scope.keep(device.zeros(shape)),
+                    scope.keep(device.zeros(shape)),
+                    scope.keep(original.clone().requires_grad_(true)));
         }
     }
 

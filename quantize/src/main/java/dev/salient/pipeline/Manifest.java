@@ -55,11 +55,16 @@ final class Manifest {
                 .put("saliencySamples", settings.calibration().saliencySamples())
                 .put("sha256", textHash);
         json.put("seed", settings.seed());
-        json.putObject("machine")
-                .put("cpu", cpu())
-                .put("threads", settings.machine().threads())
-                .put("device", settings.machine().device());
+        json.set("machine", machine(settings.machine()));
         return json;
+    }
+
+    /** What computed. */
+    static ObjectNode machine(RunSettings.Machine machine) throws IOException {
+        return JSON.createObjectNode()
+                .put("cpu", cpu())
+                .put("threads", machine.threads())
+                .put("device", machine.device());
     }
 
     private static ObjectNode method(Method method) {
@@ -109,7 +114,7 @@ final class Manifest {
                 .put("groupSize", grid.groupSize());
     }
 
-    private static String version() {
+    static String version() {
         String version = Manifest.class.getPackage().getImplementationVersion();
         return version == null ? "development" : version;
     }

@@ -131,8 +131,8 @@ public final class QuantizationRun {
                             blocks)
                     .run();
             model.finish(note(plan, kept));
-            folder.finish(config.blockCount(), results(plan));
-            new RunReport(settings, original, saliency).write(listener);
+            folder.finish(folder.curves(config.blockCount()), results(plan));
+            new RunReport(settings.out(), settings.machine().threads(), original, saliency).write(listener);
             double rate = blocks.work / Math.max(1e-9, blocks.nanos / 1e9);
             double share = blocks.nanos == 0 ? 0 : rate / plan.gemmRate();
             if (found != null && found.nanos() > 0) {

@@ -173,14 +173,29 @@ final class RunFolder implements AutoCloseable {
         return work;
     }
 
-    /** Writes the manifest, and takes away what was needed only on the way. */
-    void finish(int blocks, ObjectNode results) throws IOException {
-        ObjectNode manifest = (ObjectNode) JSON.readTree(Files.readString(work.resolve("settings.json")));
-        manifest.setAll(results);
-        ArrayNode curves = manifest.putArray("blocks");
+    /** The state of an end-to-end run. */
+    Path tuningState() {
+        return work.resolve("tuning.safetensors");
+    }
+
+    /** How the losses of all blocks went. */
+    ArrayNode curves(int blocks) throws IOException {
+        ArrayNode curves = JSON.createArrayNode();
         for (int block = 0; block < blocks; block++) {
             curves.addObject().put("block", block).set("curve", JSON.readTree(Files.readString(curveFile(block))));
         }
+        return curves;
+    }
+
+    /**
+     * Writes the manifest, and takes away what was needed only on the way.
+     *
+     * @param curves of the blocks, see {@link #curves}
+     */
+    void finish(JsonNode curves, ObjectNode results) throws IOException {
+        ObjectNode manifest = (ObjectNode) JSON.readTree(Files.readString(work.resolve("settings.json")));
+        manifest.setAll(results);
+        manifest.set("blocks", curves);
         write(folder.resolve(MANIFEST), manifest);
         deleteWork();
     }
@@ -203,10 +218,10 @@ final class RunFolder implements AutoCloseable {
         Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
     }
 
-    /** Lets go of the folder; a run that finished no block leaves nothing behind. */
+    /** Lets go of the folder; a run that finished no block and took no step leaves nothing behind. */
     @Override
     public void close() throws IOException {
-        if (Files.isDirectory(work) && !hasCurve(0)) {
+        if (Files.isDirectory(work) && !hasCurve(0) && !Files.exists(tuningState())) {
             deleteWork();
             if (isEmpty(folder)) {
                 Files.delete(folder);

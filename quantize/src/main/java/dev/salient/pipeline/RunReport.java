@@ -23,6 +23,7 @@ import dev.salient.saliency.SaliencySummary;
 import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -42,7 +43,8 @@ final class RunReport {
     private static final List<String> PROMPTS = List.of("Once upon a time", "The most important thing about water is");
     private static final int SAMPLE_TOKENS = 48;
 
-    private final RunSettings settings;
+    private final Path folder;
+    private final int threads;
     private final Checkpoint original;
     private final @Nullable FisherFile saliency;
     private final Map<String, GridCount> grids = new TreeMap<>();
@@ -50,22 +52,23 @@ final class RunReport {
     /**
      * Of a run that is finished.
      *
+     * @param threads to write samples with
      * @param saliency what the run used, or null
      */
-    RunReport(RunSettings settings, Checkpoint original, @Nullable FisherFile saliency) {
-        this.settings = settings;
+    RunReport(Path folder, int threads, Checkpoint original, @Nullable FisherFile saliency) {
+        this.folder = folder;
+        this.threads = threads;
         this.original = original;
         this.saliency = saliency;
     }
 
     /** Writes the file. */
     void write(RunListener listener) throws IOException {
-        ObjectNode manifest =
-                (ObjectNode) JSON.readTree(Files.readAllBytes(settings.out().resolve(RunFolder.MANIFEST)));
+        ObjectNode manifest = (ObjectNode) JSON.readTree(Files.readAllBytes(folder.resolve(RunFolder.MANIFEST)));
         JsonNode curves = manifest.remove("blocks");
         ObjectNode json = JSON.createObjectNode();
         json.set("run", manifest);
-        try (Checkpoint written = Checkpoints.open(settings.out())) {
+        try (Checkpoint written = Checkpoints.open(folder)) {
             ModelSummary summary = Checkpoints.describe(written);
             json.set("sizes", sizes(summary));
             json.set("blocks", blocks(written, summary, curves, listener));
@@ -75,7 +78,7 @@ final class RunReport {
                             grids.values().stream().map(GridCount::counts).toList()));
             json.set("samples", samples(written));
         }
-        JsonFiles.write(settings.out().resolve(FILE), json);
+        JsonFiles.write(folder.resolve(FILE), json);
     }
 
     private ObjectNode sizes(ModelSummary summary) throws IOException {
@@ -180,7 +183,6 @@ final class RunReport {
         if (tokenizer == null) {
             return samples;
         }
-        int threads = settings.machine().threads();
         Ending ending = new Ending(SAMPLE_TOKENS, Set.copyOf(written.endTokens()), List.of());
         try (PackedLanguageModel model = new PackedLanguageModel(written.weights(), threads)) {
             int room = written.weights().config().contextLength();

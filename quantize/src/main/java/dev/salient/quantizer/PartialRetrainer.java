@@ -4,6 +4,7 @@ import dev.salient.fakequant.FakeQuant;
 import dev.salient.fakequant.FakeQuant.Weighting;
 import dev.salient.fakequant.FusedFakeQuant;
 import dev.salient.fakequant.TensorFakeQuant;
+import dev.salient.method.Cosine;
 import dev.salient.method.Grid;
 import dev.salient.method.Method.PartialRetraining;
 import dev.salient.method.Preservation;
@@ -44,7 +45,6 @@ public final class PartialRetrainer implements AutoCloseable {
 
     private static final int ADAPTER = 1;
     private static final int WEIGHT = 2;
-    private static final double WARM_UP = 0.03;
 
     private final BlockTask task;
     private final PartialRetraining method;
@@ -135,11 +135,7 @@ public final class PartialRetrainer implements AutoCloseable {
     }
 
     private static double schedule(Stage stage, int step, int steps) {
-        if (!stage.cosine()) {
-            return 1;
-        }
-        double warm = Math.max(1, WARM_UP * steps);
-        return step < warm ? (step + 1) / warm : 0.5 * (1 + Math.cos(Math.PI * (step - warm) / (steps - warm)));
+        return stage.cosine() ? Cosine.factor(step, steps) : 1;
     }
 
     private record Losses(double output, double preservation) {}

@@ -5,6 +5,7 @@ import dev.salient.fakequant.FakeQuant;
 import dev.salient.fakequant.GroupCodes;
 import dev.salient.method.Method.PartialRetraining;
 import dev.salient.method.Preservation.Place;
+import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
@@ -25,18 +26,19 @@ import org.jspecify.annotations.Nullable;
  *
  * @param a [rank, in], or null where rank is 0
  * @param b [out, rank], or null where rank is 0
+ * @param scaling what the adapter is multiplied with
+ * @param place which weight the preservation term holds near the original's
  */
-record TrainedLinear(
-        PartialRetraining method,
-        ClippedGroups groups,
-        @Nullable Tensor a,
-        @Nullable Tensor b) {
+public record TrainedLinear(
+        ClippedGroups groups, @Nullable Tensor a, @Nullable Tensor b, double scaling, Place place) {
 
+    /** A linear before its training, adapters as LoRA starts them. */
     static TrainedLinear of(Tensor original, PartialRetraining method, TorchDevice device, SplittableRandom random) {
         ClippedGroups frozen = ClippedGroups.of(original, method.grid(), method.start(), device);
         ClippedGroups groups = method.trainsWeights() ? frozen.withTrainedWeight() : frozen;
+        Place place = method.preservation().place();
         if (method.rank() == 0) {
-            return new TrainedLinear(method, groups, null, null);
+            return new TrainedLinear(groups, null, null, 0, place);
         }
         int in = Math.toIntExact(original.size(1));
         double bound = 1 / Math.sqrt(in); // Kaiming-uniform with a = sqrt(5), as LoRA starts A; B starts at zero
@@ -46,40 +48,58 @@ record TrainedLinear(
         }
         Tensor a = device.floats(start, method.rank(), in);
         Tensor b = device.zeros(original.size(0), method.rank());
-        return new TrainedLinear(method, groups, a, b);
+        return new TrainedLinear(groups, a, b, method.scaling(), place);
+    }
+
+    /**
+     * A linear as it is stored, to be trained on with all that it has.
+     *
+     * @param stored GroupAffine, with an adapter or without
+     * @param original [out, in], see {@link ClippedGroups#ofStored}
+     */
+    public static TrainedLinear ofStored(PackedWeight stored, Tensor original, TorchDevice device) {
+        if (!(stored instanceof LowRank adapted)) {
+            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) stored, original, device);
+            return new TrainedLinear(groups, null, null, 0, Place.BEFORE_ADAPTER);
+        }
+        Tensor a = device.values(adapted.a());
+        Tensor b = device.values(adapted.b());
+        Tensor below = original.sub(b.mm(a), new Scalar(adapted.scaling()));
+        ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) adapted.base(), below, device);
+        return new TrainedLinear(groups, a, b, adapted.scaling(), Place.BEFORE_ADAPTER);
     }
 
     /** The leaf, [out, in]. */
-    Tensor effective() {
+    public Tensor effective() {
         return groups.values();
     }
 
     /** A and B, or nothing where rank is 0. */
-    List<Tensor> adapter() {
+    public List<Tensor> adapter() {
         return a == null || b == null ? List.of() : List.of(a, b);
     }
 
     /** Overwrites the effective weight with what the parameters now make of it. */
-    void refresh(FakeQuant fakeQuant) {
+    public void refresh(FakeQuant fakeQuant) {
         fakeQuant.quantize(groups);
         if (a != null && b != null) {
             try (TorchScope scope = new TorchScope()) {
-                effective().detach().addmm_(b, a, new Scalar(1.0), new Scalar(method.scaling()));
+                effective().detach().addmm_(b, a, new Scalar(1.0), new Scalar(scaling));
             }
         }
     }
 
     /** Gradients of u, l, the weight where it is trained, and the adapter, in this order, and the preservation term without its lambda. */
-    record Step(List<Tensor> gradients, double preservation) {}
+    public record Step(List<Tensor> gradients, double preservation) {}
 
     /**
      * Differentiates the output loss, where the effective weight holds its gradient, and the preservation term.
      *
      * @param preservation saliency and lambda, or null where the term does not count
      */
-    Step gradients(FakeQuant fakeQuant, boolean fitsOutput, FakeQuant.@Nullable Weighting preservation) {
+    public Step gradients(FakeQuant fakeQuant, boolean fitsOutput, FakeQuant.@Nullable Weighting preservation) {
         Tensor gradient = fitsOutput ? effective().grad() : null;
-        if (preservation != null && method.preservation().place() == Place.AFTER_ADAPTER) {
+        if (preservation != null && place == Place.AFTER_ADAPTER) {
             Tensor off = effective().detach().sub(groups.original());
             Tensor weighted = off.mul(preservation.saliency());
             Tensor extra = weighted.mul(new Scalar(2 * preservation.lambda()));
@@ -98,26 +118,25 @@ record TrainedLinear(
             gradients.add(weight);
         }
         if (a != null && b != null) {
-            Scalar scaling = new Scalar(method.scaling());
+            Scalar factor = new Scalar(scaling);
             gradients.add(
                     gradient == null
                             ? a.mul(new Scalar(0.0))
-                            : b.t().mm(gradient).mul_(scaling));
+                            : b.t().mm(gradient).mul_(factor));
             gradients.add(
                     gradient == null
                             ? b.mul(new Scalar(0.0))
-                            : gradient.mm(a.t()).mul_(scaling));
+                            : gradient.mm(a.t()).mul_(factor));
         }
         return gradients;
     }
 
     /** The stored form: codes, scales rounded to fp16, and the adapter in fp16. */
-    PackedWeight pack() {
+    public PackedWeight pack() {
         PackedWeight codes = GroupCodes.of(groups);
         if (a == null || b == null) {
             return codes;
         }
-        return new LowRank(
-                codes, TorchDevice.stored(a, DType.F16), TorchDevice.stored(b, DType.F16), (float) method.scaling());
+        return new LowRank(codes, TorchDevice.stored(a, DType.F16), TorchDevice.stored(b, DType.F16), (float) scaling);
     }
 }

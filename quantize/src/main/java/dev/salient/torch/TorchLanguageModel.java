@@ -93,10 +93,30 @@ public record TorchLanguageModel(
      * @return [batch, tokens, vocab]
      */
     public Tensor logits(Tensor ids, Rope rope) {
-        Tensor x = torch.embedding(embedding, ids);
+        return torch.linear(TorchBlock.norm(states(ids, rope), finalNorm, config.normEpsilon()), head);
+    }
+
+    /**
+     * What the first block is given.
+     *
+     * @param ids [batch, tokens]
+     * @return [batch, tokens, hidden]
+     */
+    public Tensor embed(Tensor ids) {
+        return torch.embedding(embedding, ids);
+    }
+
+    /**
+     * What the last block gives, before the final norm.
+     *
+     * @param ids [batch, tokens]
+     * @return [batch, tokens, hidden]
+     */
+    public Tensor states(Tensor ids, Rope rope) {
+        Tensor x = embed(ids);
         for (Block block : blocks) {
             x = block.forward(x, rope);
         }
-        return torch.linear(TorchBlock.norm(x, finalNorm, config.normEpsilon()), head);
+        return x;
     }
 }

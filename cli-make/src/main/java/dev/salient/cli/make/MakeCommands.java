@@ -8,6 +8,7 @@ import java.util.List;
 public final class MakeCommands implements CommandProvider {
     @Override
     public List<Command> commands() {
-        return List.of(new QuantizeCommand(), new DemoCommand(), new SaliencyCommand(), new TrainCommand());
+        return List.of(
+                new QuantizeCommand(), new DemoCommand(), new SaliencyCommand(), new TrainCommand(), new TuneCommand());
     }
 }

@@ -1,0 +1,158 @@
+package dev.salient.cli.make;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.salient.cli.CacheFolder;
+import dev.salient.cli.Command;
+import dev.salient.cli.CommonOptions;
+import dev.salient.cli.Console;
+import dev.salient.cli.SeedOption;
+import dev.salient.cli.ThreadsOption;
+import dev.salient.method.Tuning;
+import dev.salient.pipeline.RunSettings;
+import dev.salient.pipeline.TuneRun;
+import dev.salient.report.ReportFolder;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** The command {@code tune}. */
+@CommandLine.Command(
+        name = "tune",
+        header = "Tune a quantized model end to end, towards the original's next-token distributions.",
+        description =
+                "Takes a folder that quantize wrote and writes a new one with the same bits. A twentieth of the text is"
+                        + " held out; what did best there is kept.")
+final class TuneCommand implements Command {
+    @Mixin
+    private final CommonOptions common = new CommonOptions();
+
+    @Parameters(index = "0", paramLabel = "MODEL", description = "The quantized model.")
+    private Path model = Path.of("");
+
+    @Option(
+            names = "--original",
+            paramLabel = "MODEL",
+            required = true,
+            description = "What it was made of: a Hugging Face folder or a GGUF file.")
+    private Path original = Path.of("");
+
+    @Option(names = "--out", paramLabel = "DIR", required = true, description = "The folder to write.")
+    private Path out = Path.of("");
+
+    @Option(
+            names = "--calibration",
+            paramLabel = "FILE",
+            arity = "1..*",
+            required = true,
+            description = "UTF-8 texts to learn from.")
+    private List<Path> calibration = new ArrayList<>();
+
+    @Option(
+            names = "--method",
+            paramLabel = "NAME",
+            description =
+                    "weights (codes follow a weight below them, straight-through; scales too) or scales (codes stay)."
+                            + " Default: ${DEFAULT-VALUE}.")
+    private String method = "weights";
+
+    @Option(names = "--samples", paramLabel = "N", description = "Windows of text. Default: ${DEFAULT-VALUE}.")
+    private int samples = 256;
+
+    @Option(names = "--tokens", paramLabel = "N", description = "Tokens of each window. Default: ${DEFAULT-VALUE}.")
+    private int tokens = 512;
+
+    @Option(names = "--epochs", paramLabel = "N", description = "How often each is seen. Default: ${DEFAULT-VALUE}.")
+    private int epochs = 1;
+
+    @Option(names = "--batch", paramLabel = "N", description = "Windows of one step. Default: ${DEFAULT-VALUE}.")
+    private int batch = 1;
+
+    @Option(
+            names = "--weight-rate",
+            paramLabel = "X",
+            description = "Learning rate of the weights below the codes. Default: ${DEFAULT-VALUE}.")
+    private double weightRate = 2e-4;
+
+    @Option(
+            names = "--scale-rate",
+            paramLabel = "X",
+            description = "Learning rate of scales, relative to them. Default: ${DEFAULT-VALUE}.")
+    private double scaleRate = 1e-3;
+
+    @Option(names = "--adapter-rate", paramLabel = "X", description = "Of adapters. Default: ${DEFAULT-VALUE}.")
+    private double adapterRate = 1e-3;
+
+    @Option(names = "--norm-rate", paramLabel = "X", description = "Of the norms' gains. Default: ${DEFAULT-VALUE}.")
+    private double normRate = 1e-3;
+
+    @Option(
+            names = "--memory",
+            paramLabel = "GB",
+            description =
+                    "Memory to stay within; what is left is used to compute less twice. Default: ${DEFAULT-VALUE}.")
+    private double memory = 6;
+
+    @Option(names = "--device", paramLabel = "NAME", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
+    private String device = "cpu";
+
+    @Option(names = "--resume", description = "Go on with a run that was stopped.")
+    private boolean resume;
+
+    @Mixin
+    private final SeedOption seed = new SeedOption();
+
+    @Mixin
+    private final ThreadsOption threads = new ThreadsOption();
+
+    @Override
+    public CommonOptions common() {
+        return common;
+    }
+
+    @Override
+    public void run(Console console) throws IOException {
+        Tuning tuning = new Tuning(moves(), epochs, batch, weightRate, scaleRate, adapterRate, normRate);
+        TuneRun.Settings settings = new TuneRun.Settings(
+                model,
+                original,
+                out,
+                tuning,
+                new RunSettings.Calibration(calibration, samples, tokens, 1),
+                new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), CacheFolder.path()),
+                seed.seed(),
+                resume);
+        TuneRun.Outcome outcome;
+        try (ConsoleListener listener = new ConsoleListener(console)) {
+            outcome = TuneRun.run(settings, listener);
+        }
+        Path report = ReportFolder.render(outcome.folder());
+        TuneRun.Point first = outcome.curve().getFirst();
+        console.line(
+                "%s: held-out KL divergence %.4f before, %.4f after %,d steps",
+                outcome.folder(),
+                first.heldOut(),
+                outcome.best().heldOut(),
+                outcome.best().step());
+        console.line("report: %s", report);
+        console.result(new ObjectMapper()
+                .createObjectNode()
+                .put("folder", outcome.folder().toString())
+                .put("before", first.heldOut())
+                .put("after", outcome.best().heldOut())
+                .put("step", outcome.best().step())
+                .put("report", report.toString()));
+    }
+
+    private Tuning.Moves moves() {
+        return switch (method) {
+            case "weights" -> Tuning.Moves.WEIGHTS;
+            case "scales" -> Tuning.Moves.SCALES;
+            default -> throw new IllegalArgumentException("--method: got %s, want weights or scales".formatted(method));
+        };
+    }
+}

@@ -1,0 +1,326 @@
+package dev.salient.pipeline;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.calibration.Activations;
+import dev.salient.corpus.Corpus;
+import dev.salient.format.Checkpoint;
+import dev.salient.format.Checkpoints;
+import dev.salient.format.FormatException;
+import dev.salient.format.gptq.QuantizedFolder;
+import dev.salient.format.safetensors.SafetensorsFile;
+import dev.salient.format.safetensors.SafetensorsWriter;
+import dev.salient.format.safetensors.SafetensorsWriter.Payload;
+import dev.salient.format.safetensors.StoredType;
+import dev.salient.format.safetensors.TensorStore;
+import dev.salient.method.Tuning;
+import dev.salient.model.ModelConfig;
+import dev.salient.tensor.Shape;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
+import dev.salient.tune.Tuner;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Tunes a quantized model end to end into a new folder; a run can be stopped and resumed from its last look at the held-out
+ * loss, and the folder gets what did best there.
+ *
+ * <pre>{@code
+ * TuneRun.Outcome outcome = TuneRun.run(settings, listener);
+ * }</pre>
+ */
+public final class TuneRun {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final TypeReference<List<Point>> POINTS = new TypeReference<>() {};
+
+    /** Looks at the held-out loss in a run, beside the first. */
+    private static final int CHECKS = 16;
+
+    /** Of the text's tokens one in so many, at its end, is held out. */
+    private static final int HELD_OUT_SHARE = 20;
+
+    private static final int MOST_HELD_OUT_WINDOWS = 8;
+
+    private final Settings settings;
+    private final RunListener listener;
+    private final Checkpoint original;
+    private final Checkpoint quantized;
+    private final ModelConfig config;
+    private final List<Point> curve = new ArrayList<>();
+
+    private TuneRun(Settings settings, RunListener listener, Checkpoint original, Checkpoint quantized) {
+        this.settings = settings;
+        this.listener = listener;
+        this.original = original;
+        this.quantized = quantized;
+        this.config = original.weights().config();
+    }
+
+    /**
+     * What a user asks of a run.
+     *
+     * @param quantized a folder that {@link QuantizationRun} wrote, or another model whose linears are in groups
+     * @param original what it was made of: a Hugging Face folder or a GGUF file
+     * @param out the folder to write
+     * @param calibration text and windows; its saliency samples are of no account
+     * @param resume whether to go on with what an earlier run left in {@code out}
+     */
+    public record Settings(
+            Path quantized,
+            Path original,
+            Path out,
+            Tuning tuning,
+            RunSettings.Calibration calibration,
+            RunSettings.Machine machine,
+            long seed,
+            boolean resume) {}
+
+    /**
+     * A look at the held-out loss.
+     *
+     * @param step steps done
+     * @param training mean KL divergence of the steps since the look before; 0 at step 0
+     * @param heldOut mean KL divergence over the held-out windows
+     */
+    public record Point(int step, double training, double heldOut) {}
+
+    /**
+     * What a run came to.
+     *
+     * @param curve of KL divergences, nats a token, the first before any step
+     */
+    public record Outcome(Path folder, List<Point> curve) {
+        public Outcome {
+            curve = List.copyOf(curve);
+        }
+
+        /** The point whose weights were written. */
+        public Point best() {
+            return TuneRun.best(curve);
+        }
+    }
+
+    private static Point best(List<Point> curve) {
+        return curve.stream()
+                .min(java.util.Comparator.comparingDouble(Point::heldOut))
+                .orElseThrow();
+    }
+
+    /** Does all of it. */
+    public static Outcome run(Settings settings, RunListener listener) throws IOException {
+        TorchDevice.useThreads(settings.machine().threads());
+        try (Checkpoint original = Checkpoints.open(settings.original());
+                Checkpoint quantized = Checkpoints.open(settings.quantized())) {
+            require(
+                    original.weights().config().equals(quantized.weights().config()),
+                    "%s: got another architecture than that of %s, want the model that it was made of",
+                    settings.original(),
+                    settings.quantized());
+            Checkpoints.requireFinite(original);
+            try (RunFolder folder = RunFolder.open(settings.out(), settings.resume())) {
+                return new TuneRun(settings, listener, original, quantized).tune(folder);
+            }
+        }
+    }
+
+    private Outcome tune(RunFolder folder) throws IOException {
+        Tuner.Text text = text();
+        JsonNode source = sourceManifest();
+        folder.settle(manifest(source, text));
+        RunSettings.Machine machine = settings.machine();
+        TorchDevice device = TorchDevice.of(machine.device());
+        int tokens = settings.calibration().tokens();
+        int windows = text.training().size() + text.heldOut().size();
+        int graphs = TuneMemory.graphs(config, settings.tuning(), tokens, machine.memoryBytes());
+        Activations.Size size = new Activations.Size(windows, tokens, config.hiddenSize());
+        try (Activations wanted = Activations.inFile(size, folder.spill().resolve("wanted"));
+                TorchScope scope = new TorchScope();
+                Tuner tuner = new Tuner(
+                        original.weights(), quantized.weights(), settings.tuning(), text, wanted, graphs, device)) {
+            if (Files.exists(folder.tuningState())) {
+                restore(folder.tuningState(), tuner);
+            }
+            QuantizedFolder model = QuantizedFolder.open(settings.out(), original);
+            if (!model.isFinished()) {
+                train(folder, model, tuner);
+                model.finish(note());
+            }
+            ObjectNode results = JSON.createObjectNode();
+            results.set("tuned", JSON.valueToTree(curve));
+            folder.finish(source.path("blocks"), results);
+        }
+        new RunReport(settings.out(), machine.threads(), original, null).write(listener);
+        return new Outcome(settings.out(), curve);
+    }
+
+    private void train(RunFolder folder, QuantizedFolder model, Tuner tuner) throws IOException {
+        int every = Math.max(1, tuner.stepsInAll() / CHECKS);
+        listener.began("tune", tuner.stepsInAll());
+        listener.reached(tuner.stepsDone());
+        if (curve.isEmpty()) {
+            check(folder, model, tuner, 0);
+        }
+        double sum = 0;
+        int since = 0;
+        while (tuner.stepsDone() < tuner.stepsInAll()) {
+            sum += tuner.step();
+            since++;
+            listener.reached(tuner.stepsDone());
+            int left = tuner.stepsInAll() - tuner.stepsDone();
+            if (left == 0 || (tuner.stepsDone() % every == 0 && left >= every / 2)) {
+                check(folder, model, tuner, sum / since);
+                sum = 0;
+                since = 0;
+            }
+        }
+    }
+
+    /** Looks at the held-out loss, writes the blocks where none was lower, and then the state to go on from. */
+    private void check(RunFolder folder, QuantizedFolder model, Tuner tuner, double training) throws IOException {
+        Point point = new Point(tuner.stepsDone(), training, tuner.heldOutLoss());
+        boolean first = curve.isEmpty();
+        if (first || point.heldOut() < best(curve).heldOut()) {
+            for (int block = 0; block < config.blockCount(); block++) {
+                model.writeBlock(block, tuner.pack(block));
+            }
+        }
+        curve.add(point);
+        String line = String.format(Locale.ROOT, "step %d: held-out KL %.4f", point.step(), point.heldOut())
+                + (first ? "" : String.format(Locale.ROOT, ", training %.4f", point.training()));
+        listener.note(line);
+        folder.log(line);
+        write(folder.tuningState(), tuner);
+    }
+
+    private Tuner.Text text() throws IOException {
+        RunSettings.Calibration calibration = settings.calibration();
+        int tokens = calibration.tokens();
+        require(
+                tokens <= config.contextLength(),
+                "--tokens: got %d, want at most %d, the model's context",
+                tokens,
+                config.contextLength());
+        Corpus corpus = Corpus.read(calibration.files(), original.expectTokenizer());
+        int heldOut = Math.max(tokens, corpus.length() / HELD_OUT_SHARE);
+        require(
+                corpus.length() > heldOut + tokens,
+                "--calibration: got %d tokens, want more than two windows of %d",
+                corpus.length(),
+                tokens);
+        int split = corpus.length() - heldOut;
+        return new Tuner.Text(
+                corpus.slice(0, split).randomWindows(calibration.samples(), tokens, settings.seed()),
+                corpus.slice(split, corpus.length()).adjacentWindows(tokens, MOST_HELD_OUT_WINDOWS),
+                settings.seed());
+    }
+
+    /** What the quantized folder says of its own making; empty where it says nothing. */
+    private JsonNode sourceManifest() throws IOException {
+        Path file = settings.quantized().resolve(RunFolder.MANIFEST);
+        return Files.isRegularFile(file) ? JSON.readTree(Files.readAllBytes(file)) : JSON.createObjectNode();
+    }
+
+    private ObjectNode manifest(JsonNode source, Tuner.Text text) throws IOException {
+        ObjectNode json = JSON.createObjectNode();
+        source.properties().forEach(field -> json.set(field.getKey(), field.getValue()));
+        json.remove("blocks");
+        json.putObject("model")
+                .put("name", String.valueOf(settings.original().getFileName()))
+                .put("sha256", Checkpoints.hash(settings.original()));
+        ObjectNode own = json.putArray("tunings").addObject();
+        if (source.path("tunings").isArray()) {
+            json.withArray("tunings").removeAll();
+            source.path("tunings").forEach(json.withArray("tunings")::add);
+            own = json.withArray("tunings").addObject();
+        }
+        Tuning tuning = settings.tuning();
+        own.put("salient", Manifest.version())
+                .put("from", Checkpoints.hash(settings.quantized()))
+                .put("moves", tuning.moves().name())
+                .put("epochs", tuning.epochs())
+                .put("batch", tuning.batch())
+                .put("weightRate", tuning.weightRate())
+                .put("scaleRate", tuning.scaleRate())
+                .put("adapterRate", tuning.adapterRate())
+                .put("normRate", tuning.normRate())
+                .put("samples", settings.calibration().samples())
+                .put("tokens", settings.calibration().tokens())
+                .put("sha256", SaliencyPass.hash(text.training()))
+                .put("heldOut", SaliencyPass.hash(text.heldOut()))
+                .put("seed", settings.seed());
+        own.set("machine", Manifest.machine(settings.machine()));
+        return json;
+    }
+
+    private String note() {
+        Point best = best(curve);
+        return String.format(
+                Locale.ROOT,
+                "Quantized and then tuned end to end by Salient: on held-out text the KL divergence from the original went from"
+                        + " %.3f to %.3f nats a token in %d steps. Embeddings, final norm and head are not quantized. The"
+                        + " settings are in salient-run.json.",
+                curve.getFirst().heldOut(),
+                best.heldOut(),
+                best.step());
+    }
+
+    private void write(Path file, Tuner tuner) throws IOException {
+        Map<String, String> metadata = Map.of("curve", JSON.writeValueAsString(curve));
+        Map<String, Payload> tensors = new LinkedHashMap<>();
+        tuner.state().forEach((name, tensor) -> tensors.put(name, payload(tensor)));
+        SafetensorsWriter.write(file, metadata, tensors);
+    }
+
+    private static Payload payload(Tensor tensor) {
+        return new Payload(StoredType.F32, shape(tensor), channel -> {
+            try (TorchScope scope = new TorchScope()) {
+                SafetensorsWriter.write(
+                        channel, TorchDevice.memory(tensor.detach().cpu().contiguous()));
+            }
+        });
+    }
+
+    private static Shape shape(Tensor tensor) {
+        int[] shape = new int[Math.toIntExact(tensor.dim())];
+        for (int axis = 0; axis < shape.length; axis++) {
+            shape[axis] = Math.toIntExact(tensor.size(axis));
+        }
+        return Shape.of(shape);
+    }
+
+    private void restore(Path file, Tuner tuner) throws IOException {
+        try (Arena arena = Arena.ofConfined()) {
+            SafetensorsFile stored = SafetensorsFile.open(file, arena);
+            String points = stored.metadata().get("curve");
+            if (points == null) {
+                throw new FormatException("%s: got no curve, want the state of a run: delete the folder", file);
+            }
+            curve.addAll(JSON.readValue(points, POINTS));
+            TensorStore store = TensorStore.of(String.valueOf(file.getFileName()), stored);
+            for (Map.Entry<String, Tensor> part : tuner.state().entrySet()) {
+                try (TorchScope scope = new TorchScope()) {
+                    Tensor into = part.getValue().detach();
+                    int[] shape = shape(into).dimensions().stream()
+                            .mapToInt(Integer::intValue)
+                            .toArray();
+                    into.copy_(tuner.device().values(store.expect(part.getKey()).expectReal(shape)));
+                }
+            }
+            store.expectAllRead();
+            tuner.restored(curve.getLast().step());
+        }
+    }
+}

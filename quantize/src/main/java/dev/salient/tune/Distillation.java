@@ -1,0 +1,192 @@
+package dev.salient.tune;
+
+import dev.salient.calibration.Activations;
+import dev.salient.model.ModelConfig;
+import dev.salient.torch.Rope;
+import dev.salient.torch.TorchBlock;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchLanguageModel;
+import dev.salient.torch.TorchScope;
+import java.util.BitSet;
+import java.util.List;
+import java.util.function.IntConsumer;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The mean of {@code KL(original || tuned)} over the next-token distributions of whole windows, and its gradients.
+ *
+ * <p>Embedding, final norm and head are the original's. The gradient by the logits of a token is {@code (p_tuned -
+ * p_original) / tokens}; from there it goes backwards block by block, each computed again from its inputs unless memory
+ * allows to keep its graph.
+ */
+final class Distillation {
+    /** Rows whose logits are in memory at once. */
+    private static final int CHUNK = 128;
+
+    private final TorchLanguageModel original;
+    private final List<TorchLanguageModel.Block> blocks;
+    private final List<int[]> windows;
+    private final Rope rope;
+    private final TorchDevice device;
+    private final int graphs;
+    private final Activations wanted;
+    private final BitSet known = new BitSet();
+
+    /**
+     * For these windows.
+     *
+     * @param blocks the tuned model's; their weights are leaves
+     * @param windows token ids, all of one length
+     * @param wanted room for the original's last hidden states, one sample a window; filled as they are first needed
+     * @param graphs of how many blocks of one window may be kept
+     */
+    Distillation(
+            TorchLanguageModel original,
+            List<TorchLanguageModel.Block> blocks,
+            List<int[]> windows,
+            Activations wanted,
+            int graphs,
+            TorchDevice device) {
+        this.original = original;
+        this.blocks = List.copyOf(blocks);
+        this.windows = List.copyOf(windows);
+        this.wanted = wanted;
+        this.graphs = graphs;
+        this.device = device;
+        this.rope = Rope.of(original.config(), windows.getFirst().length, device);
+    }
+
+    /** The mean KL divergence over these windows, nats a token. */
+    double loss(List<Integer> batch) {
+        double sum = 0;
+        for (int sample : batch) {
+            try (TorchScope scope = new TorchScope()) {
+                Tensor states = original.embed(ids(sample));
+                for (TorchLanguageModel.Block block : blocks) {
+                    try (TorchScope inner = new TorchScope()) {
+                        states = inner.keep(block.forward(states, rope).detach());
+                    }
+                }
+                sum += compare(wanted(sample), normed(states), null);
+            }
+        }
+        return sum / (batch.size() * (double) wanted.tokens());
+    }
+
+    /**
+     * The mean KL divergence over these windows; every leaf collects its gradient.
+     *
+     * @param onBlock told when a block's gradients are whole: last block first; it may move the block's leaves then
+     */
+    double differentiate(List<Integer> batch, IntConsumer onBlock) {
+        try (TorchScope scope = new TorchScope()) {
+            Passed[][] passed = new Passed[blocks.size()][batch.size()];
+            Tensor[] gradients = new Tensor[batch.size()];
+            double sum = 0;
+            for (int w = 0; w < batch.size(); w++) {
+                Tensor last = forward(batch.get(w), passed, w);
+                Tensor states = last.detach().requires_grad_(true);
+                Tensor normed = normed(states);
+                Tensor byNormed = torch.empty_like(normed.detach());
+                sum += compare(wanted(batch.get(w)), normed, byNormed);
+                double tokens = batch.size() * (double) wanted.tokens();
+                normed.mul(byNormed.mul_(new Scalar(1 / tokens))).sum().backward();
+                gradients[w] = states.grad();
+            }
+            for (int block = blocks.size() - 1; block >= 0; block--) {
+                for (int w = 0; w < batch.size(); w++) {
+                    gradients[w] = backward(block, passed[block][w], gradients[w]);
+                }
+                onBlock.accept(block);
+            }
+            return sum / (batch.size() * (double) wanted.tokens());
+        }
+    }
+
+    /**
+     * What a block was given, and what it made of it.
+     *
+     * @param output with its graph, or null where it is to be computed again
+     */
+    private record Passed(Tensor input, @Nullable Tensor output) {}
+
+    private Tensor forward(int sample, Passed[][] passed, int w) {
+        Tensor states = original.embed(ids(sample));
+        int kept = graphs / passed[0].length;
+        for (int block = 0; block < blocks.size(); block++) {
+            Tensor input = states.detach().requires_grad_(true);
+            try (TorchScope inner = new TorchScope()) {
+                Tensor output = blocks.get(block).forward(input, rope);
+                boolean keeps = blocks.size() - block <= kept;
+                states = inner.keep(keeps ? output : output.detach());
+                passed[block][w] = new Passed(input, keeps ? states : null);
+            }
+        }
+        return states;
+    }
+
+    /** The gradient by a block's input, from that by its output. */
+    private Tensor backward(int block, Passed passed, Tensor gradient) {
+        try (TorchScope inner = new TorchScope()) {
+            Tensor output = passed.output == null ? blocks.get(block).forward(passed.input, rope) : passed.output;
+            // the scalar whose gradient by the output is the one that came from above
+            output.mul(gradient).sum().backward();
+            Tensor below = inner.keep(passed.input.grad());
+            if (passed.output != null) {
+                passed.output.close(); // its graph goes with it
+            }
+            return below;
+        }
+    }
+
+    private Tensor ids(int sample) {
+        int[] ids = windows.get(sample);
+        return device.longs(ids, 1, ids.length);
+    }
+
+    private Tensor normed(Tensor states) {
+        ModelConfig config = original.config();
+        return TorchBlock.norm(states, original.finalNorm(), config.normEpsilon())
+                .view(-1, config.hiddenSize());
+    }
+
+    /** The original's last hidden states after the final norm, [tokens, hidden]. */
+    private Tensor wanted(int sample) {
+        if (!known.get(sample)) {
+            try (TorchScope scope = new TorchScope()) {
+                wanted.set(sample, original.states(ids(sample), rope));
+            }
+            known.set(sample);
+        }
+        return normed(wanted.get(sample, device));
+    }
+
+    /**
+     * The sum of the divergences.
+     *
+     * @param want the original's normed states, [tokens, hidden]
+     * @param got the tuned model's
+     * @param gradient takes that of the sum by {@code got}, or null
+     */
+    private double compare(Tensor want, Tensor got, @Nullable Tensor gradient) {
+        double sum = 0;
+        for (long from = 0; from < want.size(0); from += CHUNK) {
+            long rows = Math.min(CHUNK, want.size(0) - from);
+            try (TorchScope scope = new TorchScope()) {
+                Tensor head = original.head();
+                Tensor p = torch.linear(want.narrow(0, from, rows), head).log_softmax(-1);
+                Tensor q =
+                        torch.linear(got.detach().narrow(0, from, rows), head).log_softmax(-1);
+                Tensor share = p.exp();
+                sum += p.sub_(q).mul_(share).sum().item_double();
+                if (gradient != null) {
+                    gradient.narrow(0, from, rows).copy_(q.exp_().sub_(share).mm(head));
+                }
+            }
+        }
+        return sum;
+    }
+}

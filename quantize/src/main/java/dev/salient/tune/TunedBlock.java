@@ -1,0 +1,122 @@
+package dev.salient.tune;
+
+import dev.salient.fakequant.FakeQuant;
+import dev.salient.method.Tuning;
+import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
+import dev.salient.model.ModelConfig;
+import dev.salient.packed.GroupAffine;
+import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
+import dev.salient.torch.AdamW;
+import dev.salient.torch.TorchBlock;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchLanguageModel;
+import dev.salient.torch.TorchScope;
+import dev.salient.tune.TunedWeight.Rates;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+
+/** One block under tuning: linears and the gains of both norms. Linears that are not in groups stay as they are. */
+final class TunedBlock implements AutoCloseable {
+    private final BlockWeights stored;
+    private final Map<Linear, TunedWeight> tuned = new EnumMap<>(Linear.class);
+    private final TorchLanguageModel.Block block;
+    private final AdamW norms = AdamW.standard();
+
+    /**
+     * A block as it is stored.
+     *
+     * @param original of the same place in the original model
+     */
+    TunedBlock(
+            ModelConfig config,
+            BlockWeights stored,
+            TorchLanguageModel.Block original,
+            Tuning.Moves moves,
+            FakeQuant fakeQuant,
+            TorchDevice device) {
+        this.stored = stored;
+        Map<Linear, Tensor> values = new EnumMap<>(Linear.class);
+        for (Linear linear : Linear.values()) {
+            PackedWeight weight = stored.linear(linear);
+            PackedWeight base = weight instanceof LowRank adapted ? adapted.base() : weight;
+            if (base instanceof GroupAffine) {
+                TunedWeight own = switch (moves) {
+                    case SCALES -> new FixedCodes(weight, device);
+                    case WEIGHTS -> new StraightThrough(weight, original.weight(linear), fakeQuant, device);
+                };
+                tuned.put(linear, own);
+                values.put(linear, own.values());
+            } else {
+                values.put(linear, device.exactValues(weight));
+            }
+        }
+        Tensor attentionNorm = device.values(stored.attentionNorm()).requires_grad_(true);
+        Tensor mlpNorm = device.values(stored.mlpNorm()).requires_grad_(true);
+        norms.add(attentionNorm, 0);
+        norms.add(mlpNorm, 0);
+        block = new TorchLanguageModel.Block(new TorchBlock(config, attentionNorm, mlpNorm), values);
+    }
+
+    /** What computes: its weights are the leaves. */
+    TorchLanguageModel.Block block() {
+        return block;
+    }
+
+    /** Linears that move. */
+    int tunedLinears() {
+        return tuned.size();
+    }
+
+    /** Moves everything along the gradients that the leaves have collected. */
+    void step(Rates rates) {
+        tuned.values().forEach(weight -> weight.step(rates));
+        try (TorchScope scope = new TorchScope()) {
+            TorchBlock own = block.block();
+            norms.step(List.of(own.attentionNorm().grad(), own.mlpNorm().grad()), new AdamW.Group(rates.norm(), 0));
+            own.attentionNorm().mutable_grad().reset();
+            own.mlpNorm().mutable_grad().reset();
+        }
+    }
+
+    /** The stored form of what it is now. */
+    BlockWeights pack() {
+        Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+        for (Linear linear : Linear.values()) {
+            TunedWeight own = tuned.get(linear);
+            linears.put(linear, own == null ? stored.linear(linear) : own.pack());
+        }
+        return new BlockWeights(
+                TorchDevice.stored(
+                        block.block().attentionNorm(), stored.attentionNorm().dtype()),
+                TorchDevice.stored(block.block().mlpNorm(), stored.mlpNorm().dtype()),
+                linears);
+    }
+
+    /** All that a later run needs to go on alike, by name. */
+    Map<String, Tensor> state() {
+        Map<String, Tensor> state = new LinkedHashMap<>();
+        tuned.forEach((linear, weight) ->
+                weight.state().forEach((name, part) -> state.put(linear.label() + "." + name, part)));
+        state.put("norm.attention", block.block().attentionNorm());
+        state.put("norm.mlp", block.block().mlpNorm());
+        AdamState.put(state, List.of(), norms);
+        return state;
+    }
+
+    /** Hears that {@link #state} was overwritten with that after so many steps. */
+    void restored(int steps) {
+        tuned.values().forEach(weight -> weight.restored(steps));
+        norms.resumeAfter(steps);
+    }
+
+    @Override
+    public void close() {
+        tuned.values().forEach(TunedWeight::close);
+        norms.close();
+    }
+}

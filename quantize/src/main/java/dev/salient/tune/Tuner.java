@@ -1,0 +1,181 @@
+package dev.salient.tune;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.calibration.Activations;
+import dev.salient.fakequant.FakeQuant;
+import dev.salient.fakequant.FusedFakeQuant;
+import dev.salient.fakequant.TensorFakeQuant;
+import dev.salient.method.Cosine;
+import dev.salient.method.Tuning;
+import dev.salient.model.BlockWeights;
+import dev.salient.model.ModelWeights;
+import dev.salient.torch.NumericException;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchLanguageModel;
+import dev.salient.torch.TorchScope;
+import dev.salient.tune.TunedWeight.Rates;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Tunes a quantized model so that its next-token distributions come near the original's: every step moves what may move
+ * along the gradient of {@code KL(original || tuned)}, with Adam.
+ *
+ * <p>What a step does follows from the settings and the step's number alone, so that a run taken up from its state equals
+ * one that was never interrupted.
+ */
+public final class Tuner implements AutoCloseable {
+    private final Tuning tuning;
+    private final Text text;
+    private final TorchDevice device;
+    private final TorchScope scope = new TorchScope();
+    private final List<TunedBlock> blocks = new ArrayList<>();
+    private final Distillation distillation;
+    private final int steps;
+    private int done;
+
+    /**
+     * What is learned from.
+     *
+     * @param training windows, token ids, all of one length
+     * @param heldOut windows of the same length to measure on
+     * @param seed of the windows' order
+     */
+    public record Text(List<int[]> training, List<int[]> heldOut, long seed) {
+        public Text {
+            require(!training.isEmpty(), "training: got no windows, want at least one");
+            require(!heldOut.isEmpty(), "held out: got no windows, want at least one");
+            training = List.copyOf(training);
+            heldOut = List.copyOf(heldOut);
+        }
+
+        /** All windows, those for training first. */
+        List<int[]> all() {
+            List<int[]> all = new ArrayList<>(training);
+            all.addAll(heldOut);
+            return all;
+        }
+    }
+
+    /**
+     * A run before its first step.
+     *
+     * @param quantized GroupAffine linears move, with or without adapters; others, embedding, final norm and head stay
+     * @param wanted room for hidden states, one sample for each window of the text; the caller closes it
+     * @param graphs of how many blocks of one window the graph may be kept in memory
+     */
+    public Tuner(
+            ModelWeights original,
+            ModelWeights quantized,
+            Tuning tuning,
+            Text text,
+            Activations wanted,
+            int graphs,
+            TorchDevice device) {
+        this.tuning = tuning;
+        this.text = text;
+        this.device = device;
+        this.steps = steps(tuning, text.training().size());
+        TorchLanguageModel teacher = TorchLanguageModel.load(original, device);
+        FakeQuant fakeQuant = device.isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
+        int linears = 0;
+        for (int b = 0; b < teacher.blocks().size(); b++) {
+            BlockWeights stored = quantized.blocks().get(b);
+            TunedBlock block = new TunedBlock(
+                    original.config(), stored, teacher.blocks().get(b), tuning.moves(), fakeQuant, device);
+            blocks.add(block);
+            linears += block.tunedLinears();
+        }
+        require(linears > 0, "tuning: got a model without linears in groups, want one that quantize wrote");
+        distillation = new Distillation(
+                teacher, blocks.stream().map(TunedBlock::block).toList(), text.all(), wanted, graphs, device);
+    }
+
+    /** Steps that a run takes; a rest smaller than a batch is left out of each epoch. */
+    public static int steps(Tuning tuning, int windows) {
+        require(windows >= tuning.batch(), "batch: got %d, want at most the %d windows", tuning.batch(), windows);
+        return tuning.epochs() * (windows / tuning.batch());
+    }
+
+    public int stepsInAll() {
+        return steps;
+    }
+
+    public int stepsDone() {
+        return done;
+    }
+
+    /**
+     * Takes the next step.
+     *
+     * @return the mean KL divergence over the step's windows before it, nats a token
+     * @throws NumericException where it is not finite
+     */
+    public double step() {
+        require(done < steps, "tuning: got a step after the last, want at most %d", steps);
+        Rates rates = new Rates(tuning.weightRate(), tuning.scaleRate(), tuning.adapterRate(), tuning.normRate())
+                .times(Cosine.factor(done, steps));
+        double loss = distillation.differentiate(
+                batch(done), block -> blocks.get(block).step(rates));
+        if (!Double.isFinite(loss)) {
+            throw new NumericException("step %d: the loss came to %s; try lower rates", done + 1, loss);
+        }
+        done++;
+        return loss;
+    }
+
+    private List<Integer> batch(int step) {
+        int inEpoch = text.training().size() / tuning.batch();
+        List<Integer> order = new ArrayList<>(
+                IntStream.range(0, text.training().size()).boxed().toList());
+        Collections.shuffle(order, new Random(text.seed() * 31 + step / inEpoch));
+        int from = step % inEpoch * tuning.batch();
+        return order.subList(from, from + tuning.batch());
+    }
+
+    /** The mean KL divergence over the held-out windows, nats a token. */
+    public double heldOutLoss() {
+        int first = text.training().size();
+        return distillation.loss(
+                IntStream.range(first, first + text.heldOut().size()).boxed().toList());
+    }
+
+    /** The stored form of a block as it is now. */
+    public BlockWeights pack(int block) {
+        return blocks.get(block).pack();
+    }
+
+    /** All that a later run needs to go on alike, by name. */
+    public Map<String, Tensor> state() {
+        Map<String, Tensor> state = new LinkedHashMap<>();
+        for (int b = 0; b < blocks.size(); b++) {
+            String prefix = b + ".";
+            blocks.get(b).state().forEach((name, part) -> state.put(prefix + name, part));
+        }
+        return state;
+    }
+
+    /** Hears that {@link #state} was overwritten with that after so many steps. */
+    public void restored(int stepsDone) {
+        require(stepsDone >= 0 && stepsDone <= steps, "steps done: got %d, want 0 to %d", stepsDone, steps);
+        done = stepsDone;
+        blocks.forEach(block -> block.restored(stepsDone));
+    }
+
+    public TorchDevice device() {
+        return device;
+    }
+
+    @Override
+    public void close() {
+        blocks.forEach(TunedBlock::close);
+        scope.close();
+    }
+}
