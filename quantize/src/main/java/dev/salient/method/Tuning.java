@@ -11,9 +11,17 @@ import static dev.salient.method.Settings.require;
  * @param scaleRate learning rate of the scales, relative to them
  * @param adapterRate learning rate of adapters, where the model has some
  * @param normRate learning rate of the norms' gains
+ * @param codeSteps how codes move; of {@link Moves#CODES} and {@link Moves#PV} only
  */
 public record Tuning(
-        Moves moves, int epochs, int batch, double weightRate, double scaleRate, double adapterRate, double normRate) {
+        Moves moves,
+        int epochs,
+        int batch,
+        double weightRate,
+        double scaleRate,
+        double adapterRate,
+        double normRate,
+        CodeSteps codeSteps) {
     public Tuning {
         require(epochs > 0, "epochs: got %d, want 1 or more", epochs);
         require(batch > 0, "batch: got %d, want 1 or more", batch);
@@ -23,10 +31,32 @@ public record Tuning(
         require(normRate >= 0, "norm rate: got %s, want 0 or more", normRate);
     }
 
+    /**
+     * PV-Tuning's discrete step (arXiv 2405.14852, section 3.2) on a grid of numbers, where a group is a single code.
+     *
+     * @param rate how far Adam's direction carries a code, in steps of the grid
+     * @param share of a linear's codes that may change in one step, those that were carried farthest: the paper's tau
+     * @param trust how large, relative to a linear's values, their change in one step may be: the paper's rho; at least one code
+     *     may always change
+     * @param decay what of the way that a code was carried without changing is forgotten after a step: 0 keeps it, 1 starts anew
+     */
+    public record CodeSteps(double rate, double share, double trust, double decay) {
+        public CodeSteps {
+            require(rate >= 0, "code rate: got %s, want 0 or more", rate);
+            require(share > 0 && share <= 1, "code share: got %s, want more than 0, at most 1", share);
+            require(trust > 0, "trust: got %s, want more than 0", trust);
+            require(decay >= 0 && decay <= 1, "decay: got %s, want 0 to 1", decay);
+        }
+    }
+
     /** What of a quantized weight may change. */
     public enum Moves {
         /** Scales; codes stay (EfficientQAT's end-to-end stage, arXiv 2407.11062, section 3.3; PV-Tuning's P step). */
         SCALES,
+        /** Codes, a few in each step; scales stay (PV-Tuning's V step). */
+        CODES,
+        /** Scales and codes in turn, both in each step (PV-Tuning). */
+        PV,
         /** Scales, and codes through a weight below them with straight-through gradients. */
         WEIGHTS
     }

@@ -28,8 +28,10 @@ final class TuneMemory {
     }
 
     private static long needed(ModelConfig config, Tuning tuning, int tokens) {
-        // the original; and values, the weights below them and two moments, or values and levels
-        long copies = 1L + (tuning.moves() == Tuning.Moves.WEIGHTS ? 4L : 2L);
+        long copies = switch (tuning.moves()) {
+            case SCALES -> 3; // the original, values, levels
+            case WEIGHTS, CODES, PV -> 5; // and two moments, or one and how far codes were carried
+        };
         long weights = copies * config.linearWeightCount() * Float.BYTES;
         long ends = (config.tiedEmbeddings() ? 1L : 2L) * config.vocabSize() * config.hiddenSize() * Float.BYTES;
         long states = (long) tuning.batch() * tokens * config.hiddenSize() * (config.blockCount() + 1) * Float.BYTES;

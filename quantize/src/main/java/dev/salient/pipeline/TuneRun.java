@@ -261,6 +261,13 @@ public final class TuneRun {
                 .put("sha256", SaliencyPass.hash(text.training()))
                 .put("heldOut", SaliencyPass.hash(text.heldOut()))
                 .put("seed", settings.seed());
+        if (tuning.moves() == Tuning.Moves.CODES || tuning.moves() == Tuning.Moves.PV) {
+            own.putObject("codeSteps")
+                    .put("rate", tuning.codeSteps().rate())
+                    .put("share", tuning.codeSteps().share())
+                    .put("trust", tuning.codeSteps().trust())
+                    .put("decay", tuning.codeSteps().decay());
+        }
         own.set("machine", Manifest.machine(settings.machine()));
         return json;
     }

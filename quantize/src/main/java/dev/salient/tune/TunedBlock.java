@@ -36,7 +36,7 @@ final class TunedBlock implements AutoCloseable {
             ModelConfig config,
             BlockWeights stored,
             TorchLanguageModel.Block original,
-            Tuning.Moves moves,
+            Tuning tuning,
             FakeQuant fakeQuant,
             TorchDevice device) {
         this.stored = stored;
@@ -45,8 +45,10 @@ final class TunedBlock implements AutoCloseable {
             PackedWeight weight = stored.linear(linear);
             PackedWeight base = weight instanceof LowRank adapted ? adapted.base() : weight;
             if (base instanceof GroupAffine) {
-                TunedWeight own = switch (moves) {
-                    case SCALES -> new FixedCodes(weight, device);
+                TunedWeight own = switch (tuning.moves()) {
+                    case SCALES -> new ScalesAndCodes(weight, true, null, device);
+                    case CODES -> new ScalesAndCodes(weight, false, tuning.codeSteps(), device);
+                    case PV -> new ScalesAndCodes(weight, true, tuning.codeSteps(), device);
                     case WEIGHTS -> new StraightThrough(weight, original.weight(linear), fakeQuant, device);
                 };
                 tuned.put(linear, own);

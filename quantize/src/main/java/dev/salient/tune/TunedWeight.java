@@ -29,10 +29,10 @@ interface TunedWeight extends AutoCloseable {
     void close();
 
     /** Learning rates of one step. */
-    record Rates(double weight, double scale, double adapter, double norm) {
+    record Rates(double weight, double scale, double adapter, double norm, double code) {
         /** All rates times a factor. */
         Rates times(double factor) {
-            return new Rates(weight * factor, scale * factor, adapter * factor, norm * factor);
+            return new Rates(weight * factor, scale * factor, adapter * factor, norm * factor, code * factor);
         }
     }
 }

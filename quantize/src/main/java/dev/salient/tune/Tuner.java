@@ -88,8 +88,8 @@ public final class Tuner implements AutoCloseable {
         int linears = 0;
         for (int b = 0; b < teacher.blocks().size(); b++) {
             BlockWeights stored = quantized.blocks().get(b);
-            TunedBlock block = new TunedBlock(
-                    original.config(), stored, teacher.blocks().get(b), tuning.moves(), fakeQuant, device);
+            TunedBlock block =
+                    new TunedBlock(original.config(), stored, teacher.blocks().get(b), tuning, fakeQuant, device);
             blocks.add(block);
             linears += block.tunedLinears();
         }
@@ -120,7 +120,12 @@ public final class Tuner implements AutoCloseable {
      */
     public double step() {
         require(done < steps, "tuning: got a step after the last, want at most %d", steps);
-        Rates rates = new Rates(tuning.weightRate(), tuning.scaleRate(), tuning.adapterRate(), tuning.normRate())
+        Rates rates = new Rates(
+                        tuning.weightRate(),
+                        tuning.scaleRate(),
+                        tuning.adapterRate(),
+                        tuning.normRate(),
+                        tuning.codeSteps().rate())
                 .times(Cosine.factor(done, steps));
         double loss = distillation.differentiate(
                 batch(done), block -> blocks.get(block).step(rates));

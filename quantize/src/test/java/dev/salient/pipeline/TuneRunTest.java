@@ -69,7 +69,7 @@ class TuneRunTest {
     }
 
     private TuneRun.Settings settings(String out, Tuning.Moves moves, boolean resume) {
-        Tuning tuning = new Tuning(moves, 4, 3, 3e-3, 1e-2, 1e-3, 1e-2);
+        Tuning tuning = new Tuning(moves, 4, 3, 3e-3, 1e-2, 1e-3, 1e-2, new Tuning.CodeSteps(0.5, 0.01, 0.2, 1));
         return new TuneRun.Settings(
                 folder.resolve("rounded"),
                 folder.resolve("model"),
@@ -88,7 +88,7 @@ class TuneRunTest {
         assertThat(outcome.curve()).hasSize(17);
         double before = outcome.curve().getFirst().heldOut();
         double after = outcome.best().heldOut();
-        assertThat(after).isLessThan(0.9 * before);
+        assertThat(after).isLessThan(moves == Tuning.Moves.CODES ? before : 0.9 * before);
         // fp16 rounds each scale by up to 2^-11 of it
         assertThat(divergence("rounded")).isCloseTo(before, within(1e-4));
         assertThat(divergence("tuned")).isCloseTo(after, within(after / 512));

@@ -105,7 +105,7 @@ class TunedWeightTest {
     void scalesStartWithTheValuesThatAreStored(int bits, boolean adapted) {
         PackedWeight weight = weight(bits, adapted);
         try (TorchScope scope = new TorchScope();
-                TunedWeight tuned = new FixedCodes(weight, CPU)) {
+                TunedWeight tuned = new ScalesAndCodes(weight, true, null, CPU)) {
             expectUnmoved(tuned, weight);
         }
     }
@@ -119,9 +119,9 @@ class TunedWeightTest {
         float[] gradient = gaussians(1);
         double rate = 0.01;
         try (TorchScope scope = new TorchScope();
-                TunedWeight tuned = new FixedCodes(weight, CPU)) {
+                TunedWeight tuned = new ScalesAndCodes(weight, true, null, CPU)) {
             tuned.values().mul(CPU.floats(gradient, OUT, IN)).sum().backward();
-            tuned.step(new Rates(0, rate, 0, 0));
+            tuned.step(new Rates(0, rate, 0, 0, 0));
             GroupAffine after = base(tuned.pack());
             for (int row = 0; row < OUT; row++) {
                 for (int g = 0; g < GROUPS; g++) {

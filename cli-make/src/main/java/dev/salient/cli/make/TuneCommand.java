@@ -8,6 +8,7 @@ import dev.salient.cli.Console;
 import dev.salient.cli.SeedOption;
 import dev.salient.cli.ThreadsOption;
 import dev.salient.method.Tuning;
+import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.pipeline.RunSettings;
 import dev.salient.pipeline.TuneRun;
 import dev.salient.report.ReportFolder;
@@ -56,8 +57,8 @@ final class TuneCommand implements Command {
             names = "--method",
             paramLabel = "NAME",
             description =
-                    "weights (codes follow a weight below them, straight-through; scales too) or scales (codes stay)."
-                            + " Default: ${DEFAULT-VALUE}.")
+                    "weights (codes follow a weight below them, straight-through; scales too), pv (PV-Tuning: scales, and"
+                            + " a few codes in each step), scales (codes stay) or codes (scales stay). Default: ${DEFAULT-VALUE}.")
     private String method = "weights";
 
     @Option(names = "--samples", paramLabel = "N", description = "Windows of text. Default: ${DEFAULT-VALUE}.")
@@ -91,6 +92,33 @@ final class TuneCommand implements Command {
     private double normRate = 1e-3;
 
     @Option(
+            names = "--code-rate",
+            paramLabel = "X",
+            description = "pv, codes: how far a step carries a code, in steps of the grid. Default: ${DEFAULT-VALUE}.")
+    private double codeRate = 0.5;
+
+    @Option(
+            names = "--code-share",
+            paramLabel = "X",
+            description =
+                    "pv, codes: share of a linear's codes that may change in one step. Default: ${DEFAULT-VALUE}.")
+    private double codeShare = 0.01;
+
+    @Option(
+            names = "--trust",
+            paramLabel = "X",
+            description = "pv, codes: how large a step's change of a linear may be, relative to its values."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private double trust = 0.1;
+
+    @Option(
+            names = "--code-decay",
+            paramLabel = "X",
+            description = "pv, codes: how much is forgotten, after a step, of what carried a code that did not change."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private double codeDecay = 1;
+
+    @Option(
             names = "--memory",
             paramLabel = "GB",
             description =
@@ -116,7 +144,15 @@ final class TuneCommand implements Command {
 
     @Override
     public void run(Console console) throws IOException {
-        Tuning tuning = new Tuning(moves(), epochs, batch, weightRate, scaleRate, adapterRate, normRate);
+        Tuning tuning = new Tuning(
+                moves(),
+                epochs,
+                batch,
+                weightRate,
+                scaleRate,
+                adapterRate,
+                normRate,
+                new CodeSteps(codeRate, codeShare, trust, codeDecay));
         TuneRun.Settings settings = new TuneRun.Settings(
                 model,
                 original,
@@ -151,8 +187,12 @@ final class TuneCommand implements Command {
     private Tuning.Moves moves() {
         return switch (method) {
             case "weights" -> Tuning.Moves.WEIGHTS;
+            case "pv" -> Tuning.Moves.PV;
             case "scales" -> Tuning.Moves.SCALES;
-            default -> throw new IllegalArgumentException("--method: got %s, want weights or scales".formatted(method));
+            case "codes" -> Tuning.Moves.CODES;
+            default ->
+                throw new IllegalArgumentException(
+                        "--method: got %s, want weights, pv, scales or codes".formatted(method));
         };
     }
 }

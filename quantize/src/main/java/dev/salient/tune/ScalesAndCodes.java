@@ -3,6 +3,7 @@ package dev.salient.tune;
 import dev.salient.fakequant.GroupCodes;
 import dev.salient.fakequant.GroupFit;
 import dev.salient.method.Grid;
+import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
@@ -15,16 +16,19 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Codes that stay, under scales that move: {@code values[o, i] = d[o, g] level[o, i] + scaling B A}, {@code level = code - zero},
- * so that the gradient of a scale is {@code sum over its group of gradient level}.
+ * PV-Tuning (arXiv 2405.14852) on a grid of numbers: {@code values[o, i] = d[o, g] level[o, i] + scaling B A}.
  *
- * <p>What moves is the logarithm of the scale, {@code d = d0 exp(t)}: a rate is relative, and no scale changes its sign.
+ * <p>P step: the gradient of a scale is {@code sum over its group of gradient level}. What moves is the scale's logarithm,
+ * {@code d = d0 exp(t)}: a rate is relative, and no scale changes its sign.
+ *
+ * <p>V step: see {@link CodeMoves}.
  */
-final class FixedCodes implements TunedWeight {
+final class ScalesAndCodes implements TunedWeight {
     /** The optimizer's groups. */
     private static final int SCALE = 0;
 
@@ -32,7 +36,9 @@ final class FixedCodes implements TunedWeight {
 
     private final GroupAffine stored;
     private final @Nullable LowRank adapted;
-    /** level, [out, groups, group size]. */
+    private final boolean movesScales;
+    private final @Nullable CodeMoves moves;
+    /** code - zero, [out, groups, group size]. */
     private final Tensor levels;
     /** d0, [out, groups, 1]. */
     private final Tensor scales;
@@ -43,25 +49,36 @@ final class FixedCodes implements TunedWeight {
     private final Tensor values;
     private final AdamW optimizer = AdamW.standard();
 
-    /** A linear as it is stored: GroupAffine, with an adapter or without. */
-    FixedCodes(PackedWeight weight, TorchDevice device) {
-        adapted = weight instanceof LowRank low ? low : null;
-        stored = (GroupAffine) (adapted == null ? weight : adapted.base());
+    /**
+     * A linear as it is stored.
+     *
+     * @param weight GroupAffine, with an adapter or without
+     * @param steps how codes move, or null where they stay
+     */
+    ScalesAndCodes(PackedWeight weight, boolean movesScales, @Nullable CodeSteps steps, TorchDevice device) {
+        this.adapted = weight instanceof LowRank low ? low : null;
+        this.stored = (GroupAffine) (adapted == null ? weight : adapted.base());
+        this.movesScales = movesScales;
         int groups = stored.groupsPerRow();
         float[] level = new float[stored.out() * stored.in()];
         float[] scale = new float[stored.out() * groups];
+        float[] zero = new float[scale.length];
         for (int row = 0; row < stored.out(); row++) {
-            for (int i = 0; i < stored.in(); i++) {
-                level[row * stored.in() + i] = stored.code(row, i) - stored.zero(row, i / stored.groupSize());
-            }
             for (int g = 0; g < groups; g++) {
                 scale[row * groups + g] = stored.scale(row, g);
+                zero[row * groups + g] = stored.zero(row, g);
+            }
+            for (int i = 0; i < stored.in(); i++) {
+                level[row * stored.in() + i] = stored.code(row, i) - stored.zero(row, i / stored.groupSize());
             }
         }
         levels = device.floats(level, stored.out(), groups, stored.groupSize());
         scales = device.floats(scale, stored.out(), groups, 1);
         logs = device.zeros(stored.out(), groups, 1);
         values = device.zeros(stored.out(), stored.in()).requires_grad_(true);
+        moves = steps == null
+                ? null
+                : new CodeMoves(levels, device.floats(zero, stored.out(), groups, 1), (1 << stored.bits()) - 1, steps);
         optimizer.add(logs, SCALE);
         if (adapted != null) {
             adapter.add(device.values(adapted.a()));
@@ -71,10 +88,14 @@ final class FixedCodes implements TunedWeight {
         refresh();
     }
 
+    private Tensor present() {
+        return scales.mul(logs.exp());
+    }
+
     private void refresh() {
         try (TorchScope scope = new TorchScope()) {
             Tensor into = values.detach();
-            into.copy_(levels.mul(scales.mul(logs.exp())).view(stored.out(), stored.in()));
+            into.copy_(levels.mul(present()).view(stored.out(), stored.in()));
             if (adapted != null) {
                 into.addmm_(adapter.get(1), adapter.get(0), new Scalar(1.0), new Scalar(adapted.scaling()));
             }
@@ -90,17 +111,23 @@ final class FixedCodes implements TunedWeight {
     public void step(Rates rates) {
         try (TorchScope scope = new TorchScope()) {
             Tensor gradient = values.grad();
+            Tensor inGroups = gradient.view_as(levels);
+            Tensor present = present();
             List<Tensor> gradients = new ArrayList<>();
-            Tensor byScale = gradient.view_as(levels)
-                    .mul(levels)
-                    .sum(new long[] {2}, true, new org.bytedeco.pytorch.ScalarTypeOptional());
-            gradients.add(byScale.mul(scales).mul_(logs.exp()));
+            Tensor byScale = inGroups.mul(levels).sum(new long[] {2}, true, new ScalarTypeOptional());
+            gradients.add(byScale.mul_(present));
             if (adapted != null) {
                 Scalar scaling = new Scalar(adapted.scaling());
                 gradients.add(adapter.get(1).t().mm(gradient).mul_(scaling));
                 gradients.add(gradient.mm(adapter.get(0).t()).mul_(scaling));
             }
-            optimizer.step(gradients, new AdamW.Group(rates.scale(), 0), new AdamW.Group(rates.adapter(), 0));
+            if (moves != null) {
+                moves.step(inGroups, present, rates.code());
+            }
+            optimizer.step(
+                    gradients,
+                    new AdamW.Group(movesScales ? rates.scale() : 0, 0),
+                    new AdamW.Group(rates.adapter(), 0));
             values.mutable_grad().reset();
             refresh();
         }
@@ -108,19 +135,21 @@ final class FixedCodes implements TunedWeight {
 
     @Override
     public PackedWeight pack() {
-        float[] moved;
+        float[] scale;
         try (TorchScope scope = new TorchScope()) {
-            moved = TorchDevice.toFloats(scales.mul(logs.exp()));
+            scale = TorchDevice.toFloats(present());
         }
+        float[] level = TorchDevice.toFloats(levels);
         Grid grid = new Grid.Affine(stored.bits(), stored.groupSize());
         GroupCodes codes = new GroupCodes(grid, stored.out(), stored.in());
         for (int row = 0; row < stored.out(); row++) {
             for (int g = 0; g < stored.groupsPerRow(); g++) {
                 int group = row * stored.groupsPerRow() + g;
-                codes.setGroup(group, new GroupFit(grid, moved[group], stored.zero(row, g)));
+                codes.setGroup(group, new GroupFit(grid, scale[group], stored.zero(row, g)));
             }
             for (int i = 0; i < stored.in(); i++) {
-                codes.setCode(row * stored.in() + i, stored.code(row, i));
+                int at = row * stored.in() + i;
+                codes.setCode(at, (int) level[at] + stored.zero(row, i / stored.groupSize()));
             }
         }
         GroupAffine packed = codes.pack();
@@ -136,7 +165,12 @@ final class FixedCodes implements TunedWeight {
     @Override
     public Map<String, Tensor> state() {
         Map<String, Tensor> state = new LinkedHashMap<>();
+        state.put("levels", levels);
         state.put("logs", logs);
+        if (moves != null) {
+            state.put("square", moves.square());
+            state.put("carried", moves.carried());
+        }
         AdamState.put(state, adapter, optimizer);
         return state;
     }
@@ -144,6 +178,9 @@ final class FixedCodes implements TunedWeight {
     @Override
     public void restored(int steps) {
         optimizer.resumeAfter(steps);
+        if (moves != null) {
+            moves.resumeAfter(steps);
+        }
         refresh();
     }
 

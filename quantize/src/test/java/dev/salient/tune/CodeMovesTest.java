@@ -1,0 +1,128 @@
+package dev.salient.tune;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.salient.method.Tuning.CodeSteps;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The V step against the algorithm written out in double. */
+class CodeMovesTest {
+    private static final TorchDevice CPU = TorchDevice.of("cpu");
+    private static final int OUT = 4;
+    private static final int GROUPS = 3;
+    private static final int SIZE = 16;
+    private static final int COUNT = OUT * GROUPS * SIZE;
+
+    static Stream<Arguments> cases() {
+        return Stream.of(
+                        new CodeSteps(0.6, 0.05, 10, 1),
+                        new CodeSteps(0.6, 1, 0.1, 1),
+                        new CodeSteps(0.2, 0.1, 0.2, 0),
+                        new CodeSteps(0.3, 0.02, 0.05, 0.5),
+                        new CodeSteps(0.7, 0.001, 1e-6, 1))
+                .flatMap(steps -> Stream.of(2, 3).map(bits -> Arguments.of(steps, bits)));
+    }
+
+    @ParameterizedTest(name = "{0}, {1} bits")
+    @MethodSource("cases")
+    void codesMoveAsInTheAlgorithm(CodeSteps settings, int bits) {
+        Random random = new Random(bits);
+        int largest = (1 << bits) - 1;
+        float[] zeros = new float[OUT * GROUPS];
+        float[] scales = new float[zeros.length];
+        float[] levels = new float[COUNT];
+        for (int g = 0; g < zeros.length; g++) {
+            zeros[g] = random.nextInt(largest + 1);
+            scales[g] = (random.nextBoolean() ? 1 : -1) * random.nextFloat(0.05f, 0.2f);
+            for (int i = g * SIZE; i < (g + 1) * SIZE; i++) {
+                levels[i] = random.nextInt(largest + 1) - zeros[g];
+            }
+        }
+        Naive naive = new Naive(levels, zeros, scales, largest, settings);
+        try (TorchScope scope = new TorchScope()) {
+            Tensor moved = CPU.floats(levels, OUT, GROUPS, SIZE);
+            CodeMoves moves = new CodeMoves(moved, CPU.floats(zeros, OUT, GROUPS, 1), largest, settings);
+            int changed = 0;
+            for (int step = 1; step <= 8; step++) {
+                float[] gradient = new float[COUNT];
+                for (int i = 0; i < COUNT; i++) {
+                    gradient[i] = (float) random.nextGaussian();
+                }
+                double rate = step == 1 ? 0 : settings.rate(); // the first direction is 1 or -1: nothing but ties
+                changed += naive.step(gradient, step, rate);
+                moves.step(CPU.floats(gradient, OUT, GROUPS, SIZE), CPU.floats(scales, OUT, GROUPS, 1), rate);
+                float[] got = TorchDevice.toFloats(moved);
+                for (int i = 0; i < COUNT; i++) {
+                    assertThat((double) got[i]).as("step %d, code %d", step, i).isEqualTo(naive.level[i]);
+                }
+            }
+            assertThat(changed).isPositive();
+        }
+    }
+
+    private static final class Naive {
+        private final double[] level;
+        private final float[] zeros;
+        private final float[] scales;
+        private final int largest;
+        private final CodeSteps settings;
+        private final double[] square = new double[COUNT];
+        private final double[] carried = new double[COUNT];
+
+        Naive(float[] levels, float[] zeros, float[] scales, int largest, CodeSteps settings) {
+            this.level = IntStream.range(0, COUNT).mapToDouble(i -> levels[i]).toArray();
+            this.zeros = zeros;
+            this.scales = scales;
+            this.largest = largest;
+            this.settings = settings;
+        }
+
+        int step(float[] gradient, int step, double rate) {
+            double[] wanted = new double[COUNT];
+            List<Integer> movers = new ArrayList<>();
+            double norm = 0;
+            for (int i = 0; i < COUNT; i++) {
+                int g = i / SIZE;
+                square[i] = 0.95 * square[i] + 0.05 * gradient[i] * gradient[i];
+                double direction = gradient[i] / (Math.sqrt(square[i] / (1 - Math.pow(0.95, step))) + 1e-12);
+                carried[i] -= rate * Math.signum(scales[g]) * direction;
+                double nearest = Math.rint(level[i] + carried[i]);
+                wanted[i] = Math.max(-zeros[g], Math.min(largest - zeros[g], nearest));
+                if (wanted[i] != level[i]) {
+                    movers.add(i);
+                }
+                norm += Math.pow(scales[g] * level[i], 2);
+            }
+            movers.sort(Comparator.comparingDouble(i -> -Math.abs(carried[i])));
+            long most = Math.max(1, Math.round(settings.share() * COUNT));
+            double sum = 0;
+            int taken = 0;
+            for (int i : movers) {
+                sum += Math.pow(scales[i / SIZE] * (wanted[i] - level[i]), 2);
+                if (taken == most || (taken > 0 && Math.sqrt(sum) > settings.trust() * Math.sqrt(norm))) {
+                    break;
+                }
+                carried[i] -= wanted[i] - level[i];
+                level[i] = wanted[i];
+                taken++;
+            }
+            for (int i = 0; i < COUNT; i++) {
+                double low = -zeros[i / SIZE] - level[i] - 0.5;
+                double high = largest - zeros[i / SIZE] - level[i] + 0.5;
+                carried[i] = (1 - settings.decay()) * Math.max(low, Math.min(high, carried[i]));
+            }
+            return taken;
+        }
+    }
+}
