@@ -43,7 +43,7 @@ class QuantizeOptionsTest {
                 "--group-size | 8        | --group-size: got 8, want 32, 64, 128 or row",
                 "--loss    | huber       | --loss: got huber, want plain, relative, root or pivot",
                 "--start   | middle      | --start: got middle, want range or error",
-                "--saliency | hessian    | --saliency: got hessian, want fisher or uniform",
+                "--saliency | hessian    | --saliency: got hessian, want fisher, fisher-group, activation, wanda or uniform",
                 "--lambda  | 1:squared   | --lambda: got 1:squared, want X, X:absolute or X:normalized",
                 "--lambda  | much        | --lambda: got much, want a number",
                 "--lambda  | -1          | lambda: got -1.0, want 0 or more",

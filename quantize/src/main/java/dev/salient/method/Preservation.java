@@ -18,8 +18,24 @@ public record Preservation(Saliency saliency, Place place, double lambda, Scale 
     public enum Saliency {
         /** Squared gradients of the language-model loss. */
         FISHER,
+        /** The mean of {@link #FISHER} over each group. */
+        FISHER_GROUP,
+        /** Energy of the input channel: the Hessian diagonal of the linear's squared output error. */
+        ACTIVATION,
+        /** Weight magnitude times the input channel's root mean square (Wanda). */
+        WANDA,
         /** All alike: F = 1. */
-        UNIFORM
+        UNIFORM;
+
+        /** Whether the squared gradients are needed. */
+        public boolean looksAtGradients() {
+            return this == FISHER || this == FISHER_GROUP;
+        }
+
+        /** Whether the inputs of the linears are needed. */
+        public boolean looksAtInputs() {
+            return this == ACTIVATION || this == WANDA;
+        }
     }
 
     /** Which weights are held near the original's. */

@@ -1,10 +1,11 @@
 package dev.salient.pipeline;
 
 import dev.salient.calibration.Activations;
-import dev.salient.calibration.InputGrams;
+import dev.salient.calibration.InputSums;
 import dev.salient.calibration.Stream;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
+import dev.salient.method.Preservation.Saliency;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
@@ -15,6 +16,7 @@ import dev.salient.quantizer.Gptq;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
 import dev.salient.quantizer.RoundToNearest;
+import dev.salient.saliency.Saliencies;
 import dev.salient.torch.Rope;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchLanguageModel;
@@ -24,6 +26,8 @@ import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -62,8 +66,12 @@ final class BlockStream {
         /** Stores a block for good. */
         void finish(int block, QuantizedBlock quantized) throws IOException;
 
-        /** F of each linear; empty where the method needs none. */
-        Map<Linear, Tensor> saliency(int block) throws IOException;
+        /** The Fisher information of each linear, for a method that needs it. */
+        Map<Linear, Tensor> fisher(int block) throws IOException;
+
+        /** The mean energy of each input channel of a linear where it is known beforehand, [in], or null. */
+        @Nullable
+        Tensor findEnergy(LinearId id);
 
         /** Hears that so many steps of a block's training are done. */
         void onStep(int block, int step);
@@ -99,7 +107,7 @@ final class BlockStream {
                     if (linears == null) {
                         TorchLanguageModel.Block original =
                                 TorchLanguageModel.loadBlock(model.config(), stored, settings.device);
-                        InputGrams grams = InputGrams.of(original, degraded, rope, settings.device);
+                        InputSums grams = InputSums.grams(original, degraded, rope, settings.device);
                         linears = new EnumMap<>(Linear.class);
                         for (Linear linear : Linear.values()) {
                             Tensor weight = original.weight(linear);
@@ -152,8 +160,10 @@ final class BlockStream {
                     BlockWeights stored = model.blocks().get(index);
                     TorchLanguageModel.Block original =
                             TorchLanguageModel.loadBlock(model.config(), stored, settings.device);
-                    Stream.advance(clean, clean, rope, settings.device, original);
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
+                    Map<Linear, Tensor> saliency =
+                            linears == null ? saliency(index, method, original, clean, rope) : Map.of();
+                    Stream.advance(clean, clean, rope, settings.device, original);
                     if (linears == null) {
                         Stream.advance(degraded, target, rope, settings.device, original);
                         BlockTask task = new BlockTask(
@@ -163,7 +173,7 @@ final class BlockStream {
                                 degraded,
                                 target,
                                 keptOf(index),
-                                blocks.saliency(index),
+                                saliency,
                                 rope,
                                 settings.device,
                                 settings.seed * 1_000_003 + index);
@@ -177,6 +187,55 @@ final class BlockStream {
                 }
             }
         }
+    }
+
+    /** F of each linear; empty where the method needs none. */
+    private Map<Linear, Tensor> saliency(
+            int block,
+            Method.PartialRetraining method,
+            TorchLanguageModel.Block original,
+            Activations inputs,
+            Rope rope)
+            throws IOException {
+        Map<Linear, Tensor> saliency = new EnumMap<>(Linear.class);
+        if (!method.preserves()) {
+            return saliency;
+        }
+        Saliency rule = method.preservation().saliency();
+        Map<Linear, Tensor> fisher = rule.looksAtGradients() ? blocks.fisher(block) : Map.of();
+        Map<Linear, Tensor> energies = rule.looksAtInputs() ? energies(block, original, inputs, rope) : Map.of();
+        for (Linear linear : Linear.values()) {
+            Tensor weight = original.weight(linear);
+            int groupSize = method.grid().groupSizeFor(Math.toIntExact(weight.size(1)));
+            saliency.put(
+                    linear,
+                    switch (rule) {
+                        case FISHER -> Objects.requireNonNull(fisher.get(linear));
+                        case FISHER_GROUP ->
+                            Saliencies.groupMeans(Objects.requireNonNull(fisher.get(linear)), groupSize);
+                        case ACTIVATION -> Saliencies.activation(weight, Objects.requireNonNull(energies.get(linear)));
+                        case WANDA ->
+                            Saliencies.weightTimesActivation(weight, Objects.requireNonNull(energies.get(linear)));
+                        case UNIFORM -> Saliencies.uniform(weight);
+                    });
+        }
+        return saliency;
+    }
+
+    /** Mean energies of the linears' input channels: those known beforehand, the others measured on the inputs. */
+    private Map<Linear, Tensor> energies(int block, TorchLanguageModel.Block original, Activations inputs, Rope rope) {
+        Map<Linear, Tensor> energies = new EnumMap<>(Linear.class);
+        @Nullable InputSums measured = null;
+        for (Linear linear : Linear.values()) {
+            Tensor known = blocks.findEnergy(new LinearId(block, linear));
+            if (known == null) {
+                measured = measured == null ? InputSums.energies(original, inputs, rope, settings.device) : measured;
+                double tokens = (double) inputs.samples() * inputs.tokens();
+                known = measured.of(linear).div(new Scalar(tokens));
+            }
+            energies.put(linear, known);
+        }
+        return energies;
     }
 
     /** Takes the degraded stream through a block as it is now stored. */

@@ -54,6 +54,9 @@ final class Manifest {
                 .put("tokens", settings.calibration().tokens())
                 .put("saliencySamples", settings.calibration().saliencySamples())
                 .put("sha256", textHash);
+        if (settings.imatrix() != null) {
+            json.put("imatrix", String.valueOf(settings.imatrix().getFileName()));
+        }
         json.put("seed", settings.seed());
         json.set("machine", machine(settings.machine()));
         return json;

@@ -7,10 +7,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.corpus.Corpus;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
+import dev.salient.format.gguf.Imatrix;
 import dev.salient.format.gptq.QuantizedFolder;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
-import dev.salient.method.Preservation;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
@@ -27,13 +27,12 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -174,7 +173,7 @@ public final class QuantizationRun {
     private boolean needsSaliency() {
         return settings.method() instanceof Method.PartialRetraining retraining
                 && retraining.preserves()
-                && retraining.preservation().saliency() == Preservation.Saliency.FISHER;
+                && retraining.preservation().saliency().looksAtGradients();
     }
 
     /** Linears kept by the user's word, and those that the budget pays for: makers of massive activations. */
@@ -289,16 +288,18 @@ public final class QuantizationRun {
         private final RunFolder folder;
         private final QuantizedFolder model;
         private final @Nullable FisherFile saliency;
+        private final @Nullable Imatrix imatrix;
         private final Arena arena = Arena.ofShared();
         private final int stepsPerBlock;
         private long nanos;
         private double work;
         private long blockBegan;
 
-        DiskBlocks(RunFolder folder, QuantizedFolder model, @Nullable FisherFile saliency) {
+        DiskBlocks(RunFolder folder, QuantizedFolder model, @Nullable FisherFile saliency) throws IOException {
             this.folder = folder;
             this.model = model;
             this.saliency = saliency;
+            this.imatrix = settings.imatrix() == null ? null : Imatrix.read(settings.imatrix(), config);
             this.stepsPerBlock = switch (settings.method()) {
                 case Method.Rtn rtn -> LARGEST_LOOSE_STEP;
                 case Method.Gptq gptq -> LARGEST_LOOSE_STEP;
@@ -345,17 +346,14 @@ public final class QuantizationRun {
         }
 
         @Override
-        public Map<Linear, Tensor> saliency(int block) throws IOException {
-            if (saliency != null) {
-                return saliency.read(block, device);
-            }
-            Map<Linear, Tensor> uniform = new EnumMap<>(Linear.class);
-            if (settings.method() instanceof Method.PartialRetraining retraining && retraining.preserves()) {
-                for (Linear linear : Linear.values()) {
-                    uniform.put(linear, torch.ones(linear.out(config), linear.in(config)));
-                }
-            }
-            return uniform;
+        public Map<Linear, Tensor> fisher(int block) throws IOException {
+            return Objects.requireNonNull(saliency).read(block, device);
+        }
+
+        @Override
+        public @Nullable Tensor findEnergy(LinearId id) {
+            float[] known = imatrix == null ? null : imatrix.find(id);
+            return known == null ? null : device.floats(known, known.length);
         }
 
         @Override

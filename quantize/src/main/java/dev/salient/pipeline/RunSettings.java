@@ -8,6 +8,7 @@ import dev.salient.model.LinearId;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a user asks of a run.
@@ -15,6 +16,7 @@ import java.util.Map;
  * @param model a Hugging Face folder or a GGUF file
  * @param out the folder to write
  * @param kept linears with a grid of their own, asked for by name
+ * @param imatrix energies of input channels for a saliency that looks at inputs, in a GGUF file; null: measured
  * @param budget extra bits per weight that the run may spend on linears that make massive activations; 0 for none
  * @param resume whether to go on with what an earlier run left in {@code out}
  */
@@ -23,6 +25,7 @@ public record RunSettings(
         Path out,
         Method method,
         Map<LinearId, Grid> kept,
+        @Nullable Path imatrix,
         double budget,
         Calibration calibration,
         Machine machine,

@@ -16,6 +16,7 @@ import dev.salient.torch.TorchDevice;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds which weights of a model matter, without quantizing it. With the same text, samples, tokens and seed it shares
@@ -28,8 +29,14 @@ public final class SaliencyRun {
      * Whose saliency, on what text.
      *
      * @param model a Hugging Face folder or a GGUF file
+     * @param imatrix where the energies of the linears' inputs are written to, as GGUF; or null
      */
-    public record Settings(Path model, RunSettings.Calibration calibration, RunSettings.Machine machine, long seed) {}
+    public record Settings(
+            Path model,
+            RunSettings.Calibration calibration,
+            RunSettings.Machine machine,
+            long seed,
+            @Nullable Path imatrix) {}
 
     /**
      * The saliency of all linears in few numbers.
@@ -56,6 +63,11 @@ public final class SaliencyRun {
             FisherFile file = new SaliencyPass(original.weights(), hash, machine.cache())
                     .run(windows, device, listener)
                     .file();
+            if (settings.imatrix() != null) {
+                String text = String.valueOf(calibration.files().getFirst().getFileName());
+                ImatrixRun.run(original.weights(), windows, device, listener)
+                        .write(settings.imatrix(), text, windows.size(), tokens);
+            }
             ObjectNode json = new ObjectMapper().createObjectNode();
             ObjectNode run = json.putObject("run");
             run.putObject("model")

@@ -40,9 +40,13 @@ class QuantizationRunTest {
     }
 
     private static Method sapr(int epochs, double weightRate) {
+        return sapr(epochs, weightRate, Preservation.Saliency.FISHER);
+    }
+
+    private static Method sapr(int epochs, double weightRate, Preservation.Saliency saliency) {
         Stage stage = new Stage(Stage.Objective.MIXED, epochs, 5e-4, 5e-3, weightRate, 0.1, false);
-        Preservation preservation = new Preservation(
-                Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
+        Preservation preservation =
+                new Preservation(saliency, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
         return new Method.PartialRetraining(
                 SIGNED2, Start.SQUARED_ERROR, 4, 16, TokenWeighting.RELATIVE, preservation, List.of(stage));
     }
@@ -58,6 +62,7 @@ class QuantizationRunTest {
                 folder.resolve(out),
                 method,
                 Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                null,
                 0,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
                 new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),
@@ -122,6 +127,53 @@ class QuantizationRunTest {
                 .readTree(folder.resolve(out).resolve("salient-run.json").toFile());
         JsonNode epochs = run.findValue("blocks").path(0);
         return epochs.findValues("outputLoss").getLast().asDouble();
+    }
+
+    /** The same windows' energies, measured or from a file, make the same model; another text's make another one. */
+    @Test
+    void energiesOfInputsMayComeFromAFile() throws IOException {
+        Method method = sapr(2, 0, Preservation.Saliency.ACTIVATION);
+        RunSettings measured = settings("measured", method, false);
+        QuantizationRun.run(measured, new Silent());
+        Path file = folder.resolve("i.gguf");
+        RunSettings.Calibration same =
+                new RunSettings.Calibration(measured.calibration().files(), 3, 24, 3);
+        SaliencyRun.run(
+                new SaliencyRun.Settings(measured.model(), same, measured.machine(), measured.seed(), file),
+                new Silent());
+        QuantizationRun.run(withImatrix(settings("read", method, false), file), new Silent());
+        Map<String, String> want = files("measured");
+        Map<String, String> got = files("read");
+        List.of("salient-run.json", "report.json").forEach(name -> {
+            want.remove(name);
+            got.remove(name);
+        });
+        assertThat(got).isEqualTo(want);
+    }
+
+    private static RunSettings withImatrix(RunSettings settings, Path imatrix) {
+        return new RunSettings(
+                settings.model(),
+                settings.out(),
+                settings.method(),
+                settings.kept(),
+                imatrix,
+                settings.budget(),
+                settings.calibration(),
+                settings.machine(),
+                settings.seed(),
+                settings.resume());
+    }
+
+    /** Each rule makes a model of its own. */
+    @Test
+    void everySaliencyTrains() throws IOException {
+        java.util.Set<String> models = new java.util.HashSet<>();
+        for (Preservation.Saliency saliency : Preservation.Saliency.values()) {
+            QuantizationRun.run(settings(saliency.name(), sapr(2, 0, saliency), false), new Silent());
+            models.add(files(saliency.name()).get("model-00001-of-00003.safetensors"));
+        }
+        assertThat(models).hasSize(Preservation.Saliency.values().length).doesNotContainNull();
     }
 
     @ParameterizedTest(name = "stopped after {0} steps")
@@ -215,6 +267,7 @@ class QuantizationRunTest {
                             roomy.out(),
                             roomy.method(),
                             roomy.kept(),
+                            null,
                             0,
                             roomy.calibration(),
                             tight,

@@ -55,6 +55,7 @@ class RunReportTest {
                 folder.resolve("out"),
                 method,
                 Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                null,
                 0,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
                 new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),

@@ -52,6 +52,7 @@ class TuneRunTest {
                         folder.resolve("rounded"),
                         new Method.Rtn(new Grid.Signed2(64), Start.SQUARED_ERROR),
                         Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                        null,
                         0,
                         calibration(),
                         machine(),

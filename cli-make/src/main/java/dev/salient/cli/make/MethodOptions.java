@@ -75,7 +75,12 @@ final class MethodOptions {
                     "Where clipping starts: range (the paper's) or error (least squared error). Default: by preset.")
     private @Nullable String start;
 
-    @Option(names = "--saliency", paramLabel = "NAME", description = "fisher or uniform. Default: ${DEFAULT-VALUE}.")
+    @Option(
+            names = "--saliency",
+            paramLabel = "NAME",
+            description =
+                    "fisher (squared gradients), fisher-group (their mean in a group), activation (energy of the inputs),"
+                            + " wanda (weight times input) or uniform. Default: ${DEFAULT-VALUE}.")
     private String saliency = "fisher";
 
     @Option(
@@ -203,13 +208,18 @@ final class MethodOptions {
         };
     }
 
+    private static Saliency saliency(String name) {
+        for (Saliency saliency : Saliency.values()) {
+            if (saliency.name().toLowerCase(Locale.ROOT).replace('_', '-').equals(name)) {
+                return saliency;
+            }
+        }
+        throw new IllegalArgumentException(
+                "--saliency: got %s, want fisher, fisher-group, activation, wanda or uniform".formatted(name));
+    }
+
     private Preservation preservation(Preset base) {
-        Saliency which = switch (saliency) {
-            case "fisher" -> Saliency.FISHER;
-            case "uniform" -> Saliency.UNIFORM;
-            default ->
-                throw new IllegalArgumentException("--saliency: got %s, want fisher or uniform".formatted(saliency));
-        };
+        Saliency which = saliency(saliency);
         Place place = switch (preserve) {
             case "before-adapter" -> Place.BEFORE_ADAPTER;
             case "after-adapter" -> Place.AFTER_ADAPTER;

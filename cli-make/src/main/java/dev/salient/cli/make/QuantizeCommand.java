@@ -88,6 +88,13 @@ final class QuantizeCommand implements Command {
     private @Nullable Double budget;
 
     @Option(
+            names = "--imatrix",
+            paramLabel = "FILE",
+            description =
+                    "For --saliency activation and wanda: energies of inputs from a GGUF imatrix, instead of measured ones.")
+    private @Nullable Path imatrix;
+
+    @Option(
             names = "--memory",
             paramLabel = "GB",
             description = "Memory to stay within; hidden states move to disk beyond it. Default: ${DEFAULT-VALUE}.")
@@ -112,6 +119,7 @@ final class QuantizeCommand implements Command {
                 out,
                 method.method(),
                 kept(),
+                imatrix,
                 budget == null ? preset.budget() : budget,
                 new RunSettings.Calibration(
                         calibration,

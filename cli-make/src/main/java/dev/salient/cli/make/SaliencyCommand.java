@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -53,6 +54,13 @@ final class SaliencyCommand implements Command {
     @Option(names = "--tokens", paramLabel = "N", description = "Tokens of each window. Default: ${DEFAULT-VALUE}.")
     private int tokens = FAST.tokens();
 
+    @Option(
+            names = "--imatrix",
+            paramLabel = "FILE",
+            description =
+                    "Also write the energies of the linears' inputs, as a GGUF imatrix that llama-quantize reads.")
+    private @Nullable Path imatrix;
+
     @Option(names = "--device", paramLabel = "NAME", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
     private String device = "cpu";
 
@@ -73,7 +81,8 @@ final class SaliencyCommand implements Command {
                 model.path(),
                 new RunSettings.Calibration(calibration, 1, tokens, samples),
                 new RunSettings.Machine(device, threads.threads(), 0, CacheFolder.path()),
-                seed.seed());
+                seed.seed(),
+                imatrix);
         ObjectNode report;
         try (ConsoleListener listener = new ConsoleListener(console)) {
             report = SaliencyRun.run(settings, listener);
