@@ -35,7 +35,7 @@ class QuantizeOptionsTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, gptq or rtn",
+                "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, omniquant, gptq, lqer, loftq, hqq or rtn",
                 "--weight-rate | -1      | weight rate: got -1.0, want 0 or more",
                 "--bits    | 5           | --bits: got 5, want 2, 3 or 4",
                 "--grid    | nf4         | --grid: got nf4, want signed2 or affine",

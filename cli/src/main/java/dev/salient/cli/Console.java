@@ -21,13 +21,24 @@ public final class Console {
     private final Streams streams;
     private final BufferedReader input;
     private final CommonOptions options;
+    private final boolean isStep;
     private boolean barShown;
     private boolean lineOpen;
 
     Console(Streams streams, CommonOptions options) {
+        this(streams, options, false);
+    }
+
+    private Console(Streams streams, CommonOptions options, boolean isStep) {
         this.streams = streams;
         this.options = options;
+        this.isStep = isStep;
         input = new BufferedReader(new InputStreamReader(streams.in(), UTF_8));
+    }
+
+    /** This console for a step of a larger command, which has no result of its own. */
+    Console withoutResults() {
+        return new Console(streams, options, true);
     }
 
     /** Whether the result is wanted as one JSON object. */
@@ -59,7 +70,7 @@ public final class Console {
 
     /** The one JSON object. */
     public synchronized void result(JsonNode result) {
-        if (json()) {
+        if (json() && !isStep) {
             write(result + "\n");
         }
     }

@@ -42,6 +42,8 @@ final class Program {
 
     private int parseAndRun(String... arguments) throws Exception {
         CommandLine program = commandLine();
+        int columns = Math.clamp(streams.columns(), 60, 120);
+        program.setUsageHelpWidth(columns);
         ParseResult parsed = program.parseArgs(helpAsOption(arguments));
         if (parsed.isVersionHelpRequested()) {
             program.printVersionHelp(streams.out());
@@ -60,7 +62,8 @@ final class Program {
         return Failure.OK;
     }
 
-    private CommandLine commandLine() {
+    /** All commands that there are. */
+    static CommandLine commandLine() {
         CommandLine program = new CommandLine(new Root());
         Stream.of(
                         new EvaluateCommand(),
@@ -80,11 +83,7 @@ final class Program {
         if (!withMakeHalf) {
             program.getCommandSpec().usageMessage().footer(makeCommands());
         }
-        int columns = Math.clamp(streams.columns(), 60, 120);
-        for (CommandLine command : program.getSubcommands().values()) {
-            command.setUsageHelpWidth(columns);
-        }
-        return program.setUsageHelpWidth(columns).setCaseInsensitiveEnumValuesAllowed(true);
+        return program.setCaseInsensitiveEnumValuesAllowed(true);
     }
 
     /** {@code help quantize} means {@code quantize --help}. */

@@ -21,6 +21,7 @@ final class Root {
             "quantize", "Make a model of 2 to 4 bits of a model.",
             "demo", "Quantize the embedded model, show what it cost, let it speak.",
             "saliency", "Draw which weights matter to the loss.",
+            "sweep", "Make and measure many models by a recipe.",
             "tune", "Tune a quantized model end to end.",
             "train", "Train a small model from scratch.");
 

@@ -24,6 +24,12 @@ public record GroupFit(Grid grid, float scale, float zero) {
         return new GroupFit(grid, scale, ClippedGroups.zero(grid, share * max, share * min, scale));
     }
 
+    /** The same zero point under another scale. */
+    public GroupFit withScale(float other) {
+        float bounded = Math.clamp(other, ClippedGroups.SMALLEST_SCALE, ClippedGroups.LARGEST_SCALE);
+        return new GroupFit(grid, Float.float16ToFloat(Float.floatToFloat16(bounded)), zero);
+    }
+
     /** The code whose value is nearest. */
     public int code(float weight) {
         float largest = (1 << grid.bits()) - 1;

@@ -49,6 +49,49 @@ public sealed interface Method {
         }
     }
 
+    /** Half-quadratic quantization: scales that forgive outliers, no data. */
+    record Hqq(Grid grid, Start start) implements Method {
+        @Override
+        public String name() {
+            return "hqq";
+        }
+
+        @Override
+        public int rank() {
+            return 0;
+        }
+    }
+
+    /**
+     * Rounding, and an adapter fitted to its error by singular values.
+     *
+     * @param rank of the adapters
+     * @param turns how often rounding and adapter are fitted in turn
+     * @param looksAtInputs whether errors are weighed by the inputs (LQER), or all alike (LoftQ)
+     */
+    record ErrorAdapter(Grid grid, Start start, int rank, int turns, boolean looksAtInputs) implements Method {
+        public ErrorAdapter {
+            require(rank > 0, "rank: got %d, want 1 or more", rank);
+            require(turns > 0, "turns: got %d, want 1 or more", turns);
+        }
+
+        @Override
+        public String name() {
+            return looksAtInputs ? "lqer" : "loftq";
+        }
+    }
+
+    /** Whether it must see what the linears are fed. */
+    default boolean looksAtData() {
+        return switch (this) {
+            case Rtn rtn -> false;
+            case Hqq hqq -> false;
+            case ErrorAdapter adapter -> adapter.looksAtInputs();
+            case Gptq gptq -> true;
+            case PartialRetraining retraining -> true;
+        };
+    }
+
     /**
      * ApiQ's block-wise training of clipping and adapters, with ULB-SAPR's saliency-aware preservation in stages; weights
      * are trained along where a stage has a rate for them (EfficientQAT's Block-AP, arXiv 2407.11062).

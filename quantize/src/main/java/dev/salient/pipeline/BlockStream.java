@@ -12,7 +12,9 @@ import dev.salient.model.LinearId;
 import dev.salient.model.ModelWeights;
 import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.BlockTask;
+import dev.salient.quantizer.ErrorAdapter;
 import dev.salient.quantizer.Gptq;
+import dev.salient.quantizer.Hqq;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
 import dev.salient.quantizer.RoundToNearest;
@@ -86,13 +88,86 @@ final class BlockStream {
     /** Quantizes all blocks that are not finished. */
     void run() throws IOException {
         switch (settings.method) {
-            case Method.Rtn rtn -> round(rtn);
+            case Method.Rtn rtn ->
+                withoutData((grid, weight) -> RoundToNearest.quantize(weight, grid, rtn.start(), settings.device));
+            case Method.Hqq hqq ->
+                withoutData((grid, weight) -> Hqq.quantize(weight, new Method.Hqq(grid, hqq.start())));
+            case Method.ErrorAdapter adapter -> adapt(adapter);
             case Method.Gptq gptq -> compensate(gptq);
             case Method.PartialRetraining retraining -> retrain(retraining);
         }
     }
 
+    /** Quantizes one linear, [out, in], that is looked at alone. */
+    @FunctionalInterface
+    private interface OneLinear {
+        PackedWeight quantize(Grid grid, Tensor weight);
+    }
+
+    private void withoutData(OneLinear quantizer) throws IOException {
+        for (int index = 0; index < model.config().blockCount(); index++) {
+            if (blocks.findFinished(index) != null) {
+                continue;
+            }
+            Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+            for (Linear linear : Linear.values()) {
+                try (TorchScope scope = new TorchScope()) {
+                    Tensor weight = settings.device.halfPrecisionValues(
+                            model.blocks().get(index).linear(linear));
+                    Grid grid = settings.kept.getOrDefault(new LinearId(index, linear), settings.method.grid());
+                    linears.put(linear, quantizer.quantize(grid, weight));
+                }
+            }
+            blocks.finish(index, new QuantizedBlock(linears, List.of()));
+            blocks.onStep(index, 1);
+        }
+    }
+
+    private void adapt(Method.ErrorAdapter method) throws IOException {
+        if (!method.looksAtInputs()) {
+            withoutData((grid, weight) -> adapted(method, grid, weight, null));
+            return;
+        }
+        withInputs((index, original, inputs, rope) -> {
+            InputSums energies = InputSums.energies(original, inputs, rope, settings.device);
+            Scalar tokens = new Scalar((double) inputs.samples() * inputs.tokens());
+            Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+            for (Linear linear : Linear.values()) {
+                Grid grid = settings.kept.getOrDefault(new LinearId(index, linear), method.grid());
+                Tensor energy = energies.of(linear).div(tokens);
+                linears.put(linear, adapted(method, grid, original.weight(linear), energy));
+            }
+            return linears;
+        });
+    }
+
+    /** A linear with a grid of its own gets no adapter. */
+    private PackedWeight adapted(Method.ErrorAdapter method, Grid grid, Tensor weight, @Nullable Tensor energy) {
+        return grid.equals(method.grid())
+                ? ErrorAdapter.quantize(weight, energy, method, settings.device)
+                : RoundToNearest.quantize(weight, grid, method.start(), settings.device);
+    }
+
     private void compensate(Method.Gptq method) throws IOException {
+        withInputs((index, original, inputs, rope) -> {
+            InputSums grams = InputSums.grams(original, inputs, rope, settings.device);
+            Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+            for (Linear linear : Linear.values()) {
+                Grid grid = settings.kept.getOrDefault(new LinearId(index, linear), method.grid());
+                Method.Gptq own = new Method.Gptq(grid, method.start(), method.damping(), method.actOrder());
+                linears.put(linear, Gptq.quantize(original.weight(linear), grams.of(linear), own, settings.device));
+            }
+            return linears;
+        });
+    }
+
+    /** Quantizes one block for what the quantized blocks before feed it. */
+    @FunctionalInterface
+    private interface OneBlock {
+        Map<Linear, PackedWeight> quantize(int index, TorchLanguageModel.Block original, Activations inputs, Rope rope);
+    }
+
+    private void withInputs(OneBlock quantizer) throws IOException {
         int tokens = settings.windows.getFirst().length;
         Activations.Size size = new Activations.Size(
                 settings.windows.size(), tokens, model.config().hiddenSize());
@@ -107,40 +182,13 @@ final class BlockStream {
                     if (linears == null) {
                         TorchLanguageModel.Block original =
                                 TorchLanguageModel.loadBlock(model.config(), stored, settings.device);
-                        InputSums grams = InputSums.grams(original, degraded, rope, settings.device);
-                        linears = new EnumMap<>(Linear.class);
-                        for (Linear linear : Linear.values()) {
-                            Tensor weight = original.weight(linear);
-                            Grid grid = gridOf(new LinearId(index, linear), method);
-                            Method.Gptq own =
-                                    new Method.Gptq(grid, method.start(), method.damping(), method.actOrder());
-                            linears.put(linear, Gptq.quantize(weight, grams.of(linear), own, settings.device));
-                        }
+                        linears = quantizer.quantize(index, original, degraded, rope);
                         blocks.finish(index, new QuantizedBlock(linears, List.of()));
                         blocks.onStep(index, 1);
                     }
                     degrade(degraded, rope, stored, linears);
                 }
             }
-        }
-    }
-
-    private void round(Method.Rtn method) throws IOException {
-        for (int index = 0; index < model.config().blockCount(); index++) {
-            if (blocks.findFinished(index) != null) {
-                continue;
-            }
-            Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
-            for (Linear linear : Linear.values()) {
-                try (TorchScope scope = new TorchScope()) {
-                    Tensor weight = settings.device.halfPrecisionValues(
-                            model.blocks().get(index).linear(linear));
-                    Grid grid = gridOf(new LinearId(index, linear), method);
-                    linears.put(linear, RoundToNearest.quantize(weight, grid, method.start(), settings.device));
-                }
-            }
-            blocks.finish(index, new QuantizedBlock(linears, List.of()));
-            blocks.onStep(index, 1);
         }
     }
 
@@ -247,10 +295,6 @@ final class BlockStream {
                 rope,
                 settings.device,
                 TorchLanguageModel.loadExactBlock(model.config(), packed, settings.device));
-    }
-
-    private Grid gridOf(LinearId id, Method method) {
-        return settings.kept.getOrDefault(id, method.grid());
     }
 
     private Map<Linear, Grid> keptOf(int block) {

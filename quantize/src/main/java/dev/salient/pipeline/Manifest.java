@@ -75,6 +75,11 @@ final class Manifest {
         json.set("grid", grid(method.grid()));
         switch (method) {
             case Method.Rtn rtn -> json.put("start", rtn.start().name());
+            case Method.Hqq hqq -> json.put("start", hqq.start().name());
+            case Method.ErrorAdapter adapter ->
+                json.put("start", adapter.start().name())
+                        .put("rank", adapter.rank())
+                        .put("turns", adapter.turns());
             case Method.Gptq gptq ->
                 json.put("start", gptq.start().name())
                         .put("damping", gptq.damping())

@@ -53,6 +53,8 @@ public record Plan(
         double forward = 2.0 * config.linearWeightCount() * samples * tokens;
         return switch (method) {
             case Method.Rtn rtn -> 0;
+            case Method.Hqq hqq -> 0;
+            case Method.ErrorAdapter adapter -> adapter.looksAtInputs() ? 2 * forward : 0;
             case Method.Gptq gptq -> 2 * forward;
             case Method.PartialRetraining retraining ->
                 forward

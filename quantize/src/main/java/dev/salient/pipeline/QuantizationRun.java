@@ -49,8 +49,6 @@ public final class QuantizationRun {
     /** The grid that a maker of massive activations is kept in. */
     private static final Grid KEPT_GRID = new Grid.Affine(8, 64);
 
-    private static final int LARGEST_LOOSE_STEP = 1;
-
     private final RunSettings settings;
     private final RunListener listener;
     private final Checkpoint original;
@@ -103,7 +101,7 @@ public final class QuantizationRun {
     }
 
     private Outcome quantize(RunFolder folder) throws IOException {
-        boolean looksAtData = !(settings.method() instanceof Method.Rtn);
+        boolean looksAtData = settings.method().looksAtData();
         List<int[]> windows = looksAtData || settings.budget() > 0 ? windows(folder) : List.of();
         Map<LinearId, Grid> kept = kept(windows);
         String modelHash = Checkpoints.hash(settings.model());
@@ -301,11 +299,13 @@ public final class QuantizationRun {
             this.saliency = saliency;
             this.imatrix = settings.imatrix() == null ? null : Imatrix.read(settings.imatrix(), config);
             this.stepsPerBlock = switch (settings.method()) {
-                case Method.Rtn rtn -> LARGEST_LOOSE_STEP;
-                case Method.Gptq gptq -> LARGEST_LOOSE_STEP;
                 case Method.PartialRetraining retraining ->
                     PartialRetrainer.stepsPerBlock(
                             retraining, settings.calibration().samples());
+                case Method.Rtn rtn -> 1;
+                case Method.Hqq hqq -> 1;
+                case Method.ErrorAdapter adapter -> 1;
+                case Method.Gptq gptq -> 1;
             };
         }
 

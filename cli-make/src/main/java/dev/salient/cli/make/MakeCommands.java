@@ -9,6 +9,11 @@ public final class MakeCommands implements CommandProvider {
     @Override
     public List<Command> commands() {
         return List.of(
-                new QuantizeCommand(), new DemoCommand(), new SaliencyCommand(), new TrainCommand(), new TuneCommand());
+                new QuantizeCommand(),
+                new DemoCommand(),
+                new SaliencyCommand(),
+                new TrainCommand(),
+                new TuneCommand(),
+                new SweepCommand());
     }
 }

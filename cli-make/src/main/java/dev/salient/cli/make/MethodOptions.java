@@ -23,6 +23,9 @@ final class MethodOptions {
     /** Of block-ap's weights: what did best on SmolLM2 so far (docs/results/main-job.md); larger weights bear more. */
     private static final double BLOCK_AP_RATE = 4e-4;
 
+    /** As often as LoftQ's authors do. */
+    private static final int LOFTQ_TURNS = 5;
+
     @Option(
             names = "--preset",
             paramLabel = "NAME",
@@ -35,7 +38,9 @@ final class MethodOptions {
             paramLabel = "NAME",
             description =
                     "sapr (saliency-aware partial retraining), apiq (the same without saliency), block-ap (weights"
-                            + " and clipping trained, no adapters), gptq (errors made up for, no training) or rtn (round to nearest)."
+                            + " and clipping trained, no adapters), omniquant (clipping trained, no adapters); without"
+                            + " training: gptq (errors made up for), lqer and loftq (rounded, adapters fitted to the"
+                            + " error), hqq (scales that forgive outliers), rtn (round to nearest)."
                             + " Default: ${DEFAULT-VALUE}.")
     private String method = "sapr";
 
@@ -159,19 +164,31 @@ final class MethodOptions {
         return switch (method) {
             case "rtn" -> new Method.Rtn(grid(), where);
             case "gptq" -> new Method.Gptq(grid(), where, damping, actOrder);
-            case "apiq", "sapr", "block-ap" ->
-                new Method.PartialRetraining(
-                        grid(),
-                        where,
-                        rank == null ? (method.equals("block-ap") ? 0 : base.rank()) : rank,
-                        alpha,
-                        loss == null ? base.weighting() : weighting(loss),
-                        preservation(base),
-                        stages(base));
+            case "hqq" -> new Method.Hqq(grid(), where);
+            case "loftq" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), LOFTQ_TURNS, false);
+            case "lqer" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), 1, true);
+            case "apiq", "sapr" -> retraining(base, where, rankOr(base.rank()));
+            case "block-ap", "omniquant" -> retraining(base, where, rankOr(0));
             default ->
                 throw new IllegalArgumentException(
-                        "--method: got %s, want sapr, apiq, block-ap, gptq or rtn".formatted(method));
+                        "--method: got %s, want sapr, apiq, block-ap, omniquant, gptq, lqer, loftq, hqq or rtn"
+                                .formatted(method));
         };
+    }
+
+    private int rankOr(int absent) {
+        return rank == null ? absent : rank;
+    }
+
+    private Method retraining(Preset base, Start where, int ranks) {
+        return new Method.PartialRetraining(
+                grid(),
+                where,
+                ranks,
+                alpha,
+                loss == null ? base.weighting() : weighting(loss),
+                preservation(base),
+                stages(base));
     }
 
     private Grid grid() {

@@ -1,0 +1,155 @@
+package dev.salient.cli.make;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.salient.format.FormatException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs that are to be compared. Files are named relative to the recipe's own folder.
+ *
+ * <pre>{@code
+ * {"model": "model.gguf", "calibration": ["c4.txt"], "text": "wiki.test.raw",
+ *  "quantize": ["--samples", "16"], "evaluate": ["--windows", "8", "--window", "512"], "seeds": [1, 2, 3],
+ *  "runs": [{"name": "rtn", "quantize": ["--method", "rtn"]},
+ *           {"name": "tuned", "quantize": ["--method", "block-ap"], "tune": ["--samples", "64"]}]}
+ * }</pre>
+ *
+ * @param model a Hugging Face folder or a GGUF file
+ * @param calibration texts to quantize and tune on
+ * @param text held out, to evaluate on
+ * @param quantize options of every run's {@code quantize}
+ * @param evaluate options of every {@code evaluate}
+ */
+record SweepRecipe(
+        String model,
+        List<String> calibration,
+        String text,
+        List<String> quantize,
+        List<String> evaluate,
+        List<Long> seeds,
+        List<Run> runs) {
+    private static final JsonMapper MAPPER = JsonMapper.builder()
+            .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .build();
+
+    SweepRecipe {
+        require(model != null, "model: got none, want a model");
+        require(text != null, "text: got none, want a held-out text");
+        require(runs != null && !runs.isEmpty(), "runs: got none, want at least one");
+        calibration = calibration == null ? List.of() : List.copyOf(calibration);
+        quantize = quantize == null ? List.of() : List.copyOf(quantize);
+        evaluate = evaluate == null ? List.of() : List.copyOf(evaluate);
+        seeds = seeds == null || seeds.isEmpty() ? List.of(0L) : List.copyOf(seeds);
+        Set<String> names = new HashSet<>();
+        for (Run run : runs) {
+            require(names.add(run.name), "runs: got %s twice, want names that differ", run.name);
+        }
+        runs = List.copyOf(runs);
+    }
+
+    /**
+     * One way to quantize.
+     *
+     * @param name of its folders
+     * @param quantize options beside those of all runs
+     * @param tune options of a {@code tune} after it, or null for none
+     */
+    record Run(
+            String name,
+            @Nullable List<String> quantize,
+            @Nullable List<String> tune) {
+        Run {
+            require(
+                    name != null && name.matches("[A-Za-z0-9][A-Za-z0-9._-]*"),
+                    "runs: got name %s, want letters, digits, dots and dashes",
+                    name);
+        }
+    }
+
+    /**
+     * Reads a recipe.
+     *
+     * @throws FormatException where a field is missing, unknown or out of its range
+     */
+    static SweepRecipe read(Path file) throws IOException {
+        try {
+            return MAPPER.readValue(Files.readString(file), SweepRecipe.class);
+        } catch (JacksonException e) {
+            Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
+            String message = cause instanceof JacksonException json ? json.getOriginalMessage() : cause.getMessage();
+            String first = Objects.requireNonNullElse(message, "not a recipe").split("[;\n]", 2)[0];
+            throw new FormatException("%s: %s", file.getFileName(), first);
+        }
+    }
+
+    /**
+     * One model to make and to measure.
+     *
+     * @param group the run whose seeds are taken together
+     * @param folder its name
+     * @param make the command line that makes it
+     */
+    record Model(String group, String folder, List<String> make) {}
+
+    /**
+     * All models, each after those that it is made of.
+     *
+     * @param base the recipe's folder
+     * @param out where the models go
+     */
+    List<Model> models(Path base, Path out) {
+        List<Model> models = new ArrayList<>();
+        List<String> texts = calibration.stream().map(text -> in(base, text)).toList();
+        for (Run run : runs) {
+            for (long seed : seeds) {
+                String folder = seeds.size() == 1 ? run.name : run.name + "-" + seed;
+                List<String> make = new ArrayList<>(List.of("quantize", in(base, model)));
+                make.addAll(quantize);
+                make.addAll(run.quantize == null ? List.of() : run.quantize);
+                models.add(new Model(run.name, folder, finished(make, out.resolve(folder), texts, seed)));
+                if (run.tune != null) {
+                    List<String> tune = new ArrayList<>(
+                            List.of("tune", out.resolve(folder).toString(), "--original", in(base, model)));
+                    tune.addAll(run.tune);
+                    String tuned = folder + "-tuned";
+                    models.add(new Model(run.name + "-tuned", tuned, finished(tune, out.resolve(tuned), texts, seed)));
+                }
+            }
+        }
+        return models;
+    }
+
+    private static List<String> finished(List<String> command, Path out, List<String> texts, long seed) {
+        List<String> whole = new ArrayList<>(command);
+        whole.addAll(List.of("--out", out.toString(), "--seed", String.valueOf(seed)));
+        if (!texts.isEmpty()) {
+            whole.add("--calibration");
+            whole.addAll(texts);
+        }
+        return whole;
+    }
+
+    /** The command line that measures a model. */
+    List<String> evaluation(Path base, Path folder) {
+        List<String> command = new ArrayList<>(
+                List.of("evaluate", folder.toString(), "--against", in(base, model), "--text", in(base, text)));
+        command.addAll(evaluate);
+        return command;
+    }
+
+    private static String in(Path base, String file) {
+        return base.resolve(file).normalize().toString();
+    }
+}

@@ -1,0 +1,113 @@
+package dev.salient.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.salient.cli.make.EmbeddedForTests;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** A sweep over the embedded model, whole and in two parts, and recipes that make no sense. */
+class SweepCommandTest {
+    @TempDir
+    Path folder;
+
+    private String out = "";
+    private String err = "";
+
+    private int run(String... arguments) {
+        ByteArrayOutputStream outBytes = new ByteArrayOutputStream();
+        ByteArrayOutputStream errBytes = new ByteArrayOutputStream();
+        Streams streams = new Streams(
+                new ByteArrayInputStream(new byte[0]),
+                new PrintStream(outBytes, true, UTF_8),
+                new PrintStream(errBytes, true, UTF_8),
+                Set.of(),
+                80);
+        int status = new Program(streams).run(arguments);
+        out = outBytes.toString(UTF_8);
+        err = errBytes.toString(UTF_8);
+        return status;
+    }
+
+    private Path recipe(String runs) throws IOException {
+        if (!Files.exists(folder.resolve("model"))) {
+            EmbeddedForTests.unpack(folder.resolve("model"));
+        }
+        Path recipe = folder.resolve("recipe.json");
+        Files.writeString(recipe, """
+                {"model": "model", "calibration": ["model/demo-calibration.txt"], "text": "model/demo-evaluation.txt",
+                 "quantize": ["--samples", "2", "--tokens", "64", "--threads", "1", "--keep-budget", "0"],
+                 "evaluate": ["--windows", "2", "--window", "128", "--threads", "1", "--cache", "%s"],
+                 "seeds": [1, 2], "runs": [%s]}
+                """.formatted(folder.resolve("cache"), runs));
+        return recipe;
+    }
+
+    private static final String RTN = "{\"name\": \"rtn\", \"quantize\": [\"--method\", \"rtn\"]}";
+
+    @Test
+    void modelsAreMadeMeasuredAndTakenTogetherBySeeds() throws IOException {
+        Path recipe = recipe(RTN);
+        String target = folder.resolve("out").toString();
+        assertThat(run("sweep", recipe.toString(), "--out", target)).as(err).isZero();
+        long first = Files.getLastModifiedTime(folder.resolve("out/rtn-1/report.json"))
+                .toMillis();
+        recipe(RTN + ", {\"name\": \"gptq\", \"quantize\": [\"--method\", \"gptq\"], \"tune\": [\"--samples\", \"2\","
+                + " \"--tokens\", \"64\", \"--threads\", \"1\"]}");
+        assertThat(run("sweep", recipe.toString(), "--out", target, "--json"))
+                .as(err)
+                .isZero();
+        assertThat(Files.getLastModifiedTime(folder.resolve("out/rtn-1/report.json"))
+                        .toMillis())
+                .isEqualTo(first);
+        JsonNode runs = new ObjectMapper().readTree(out).path("runs");
+        assertThat(runs.findValuesAsText("name")).containsExactly("rtn", "gptq", "gptq-tuned");
+        JsonNode gptq = runs.get(1);
+        assertThat(gptq.path("seeds").asInt()).isEqualTo(2);
+        assertThat(gptq.path("bitsPerWeight").asDouble()).isEqualTo(2.25);
+        double[] values = {
+            gptq.at("/kl/values/0").asDouble(), gptq.at("/kl/values/1").asDouble()
+        };
+        assertThat(values[0]).isPositive().isNotEqualTo(values[1]);
+        assertThat(gptq.at("/kl/mean").asDouble()).isEqualTo((values[0] + values[1]) / 2);
+        assertThat(folder.resolve("out/sweep.html")).content().contains("gptq-1-tuned");
+        assertThat(new ObjectMapper()
+                        .readTree(folder.resolve("out/sweep.json").toFile())
+                        .path("runs"))
+                .isEqualTo(runs);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '"',
+            value = {
+                "{'name': 'a b'} | recipe.json: runs: got name a b, want letters, digits, dots and dashes",
+                "{'name': 'a'}, {'name': 'a'} | recipe.json: runs: got a twice, want names that differ",
+                "{'name': 'a', 'quantise': []} | recipe.json: Unrecognized field \"\"quantise\"\" (class",
+                "{'name': 'a', 'quantize': ['--bitz', '2']} | Unknown options: '--bitz', '2'",
+            })
+    void recipesThatMakeNoSenseAreRefusedBeforeAnyRun(String runs, String message) throws IOException {
+        Path recipe = recipe(runs.replace('\'', '"'));
+        assertThat(run(
+                        "sweep",
+                        recipe.toString(),
+                        "--out",
+                        folder.resolve("out").toString()))
+                .isEqualTo(2);
+        assertThat(err).contains(message.replace("\"\"", "\""));
+        assertThat(folder.resolve("out")).doesNotExist();
+    }
+}

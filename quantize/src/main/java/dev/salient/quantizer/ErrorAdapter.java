@@ -1,0 +1,77 @@
+package dev.salient.quantizer;
+
+import dev.salient.method.Method;
+import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.DType;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An adapter that makes up for rounding, without training.
+ *
+ * <p>LoftQ (arXiv 2310.08659): {@code Q = round(W - B A)} and {@code B A = SVD_r(W - Q)} in turn. LQER (arXiv 2402.02446): the
+ * error is weighed by what the inputs carry, {@code B A = SVD_r((W - Q) S) S^-1}, S the root mean square of each input channel.
+ */
+public final class ErrorAdapter {
+    /** Channels that are hardly used are weighed as if they carried this share of the mean. */
+    private static final double LEAST_SHARE = 1e-4;
+
+    private ErrorAdapter() {}
+
+    /**
+     * Rounds one linear and fits its adapter.
+     *
+     * @param weight [out, in]
+     * @param energy mean of x_i^2, [in], for LQER; null for LoftQ
+     */
+    public static PackedWeight quantize(
+            Tensor weight, @Nullable Tensor energy, Method.ErrorAdapter method, TorchDevice device) {
+        try (TorchScope scope = new TorchScope()) {
+            @Nullable Adapter adapter = null;
+            PackedWeight rounded = null;
+            for (int turn = 0; turn < method.turns(); turn++) {
+                Tensor rest = adapter == null ? weight : weight.sub(adapter.product());
+                rounded = RoundToNearest.quantize(rest, method.grid(), method.start(), device);
+                adapter = Adapter.of(weight.sub(device.exactValues(rounded)), energy, method.rank());
+            }
+            if (rounded == null || adapter == null) {
+                throw new AssertionError("a method takes at least one turn");
+            }
+            return new LowRank(
+                    rounded, TorchDevice.stored(adapter.a, DType.F16), TorchDevice.stored(adapter.b, DType.F16), 1);
+        }
+    }
+
+    /**
+     * The nearest matrix of a rank, as a product.
+     *
+     * @param a [rank, in]
+     * @param b [out, rank]
+     */
+    record Adapter(Tensor a, Tensor b) {
+        static Adapter of(Tensor error, @Nullable Tensor energy, int rank) {
+            Tensor weighed = error;
+            @Nullable Tensor scale = null;
+            if (energy != null) {
+                Tensor root = energy.sqrt();
+                scale = root.add(new Scalar(LEAST_SHARE * root.mean().item_double()))
+                        .to(torch.ScalarType.Float);
+                weighed = error.mul(scale);
+            }
+            var parts = torch.linalg_svd(weighed, false, new org.bytedeco.pytorch.StringViewOptional());
+            Tensor root = parts.get1().narrow(0, 0, rank).sqrt();
+            Tensor b = parts.get0().narrow(1, 0, rank).mul(root);
+            Tensor a = parts.get2().narrow(0, 0, rank).mul(root.view(-1, 1));
+            return new Adapter((scale == null ? a : a.div(scale)).contiguous(), b.contiguous());
+        }
+
+        Tensor product() {
+            return b.mm(a);
+        }
+    }
+}
