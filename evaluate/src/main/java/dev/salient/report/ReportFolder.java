@@ -73,6 +73,7 @@ public final class ReportFolder {
             around.figures(page);
         }
         run.training();
+        run.tuning();
         run.errors();
         new SaliencySections(report, page).write();
         run.codes();
@@ -87,13 +88,14 @@ public final class ReportFolder {
         JsonNode grid = run.at("/method/grid");
         return run.isMissingNode()
                 ? "Evaluated by Salient"
-                : "%s quantized by %s to %s, %s bits in groups of %s"
+                : "%s quantized by %s to %s, %s bits in groups of %s%s"
                         .formatted(
                                 run.at("/model/name").asText(),
                                 run.at("/method/name").asText(),
                                 grid.path("name").asText(),
                                 grid.path("bits").asText(),
-                                grid.path("groupSize").asText());
+                                grid.path("groupSize").asText(),
+                                run.has("tunings") ? ", then tuned end to end" : "");
     }
 
     private static List<Cell> tiles(JsonNode report, JsonNode evaluation) {

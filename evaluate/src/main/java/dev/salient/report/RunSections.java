@@ -9,6 +9,7 @@ import dev.salient.report.Plot.Point;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 
 /** The parts of a page that show what a run did, from its {@code report.json}; what is absent is not shown. */
 final class RunSections {
@@ -108,6 +109,52 @@ final class RunSections {
                     Cell.number(number(last.path("preservation").asDouble()))));
         }
         return rows;
+    }
+
+    /** How the divergence went in the last tuning end to end. */
+    void tuning() {
+        List<Point> heldOut = new ArrayList<>();
+        List<Point> training = new ArrayList<>();
+        for (JsonNode at : report.at("/run/tuned")) {
+            double step = at.path("step").asDouble();
+            heldOut.add(new Point(step, at.path("heldOut").asDouble()));
+            if (step > 0) {
+                training.add(new Point(step, at.path("training").asDouble()));
+            }
+        }
+        if (heldOut.size() < 2) {
+            return;
+        }
+        String title = "Divergence while tuning";
+        double last = heldOut.getLast().x();
+        Plot plot = new Plot(
+                title,
+                new Axis("step", 0, last, Axis.Spacing.WHOLE),
+                Axis.fromZero(
+                        "KL divergence, nats a token",
+                        Stream.of(heldOut, training).flatMap(List::stream).mapToDouble(Point::y)));
+        plot.line("training", "class=\"s2\"", training);
+        plot.line("held-out", "class=\"s1\"", heldOut);
+        page.heading("Tuning end to end");
+        page.beginFigures();
+        page.figure(
+                title,
+                plot.svg() + Page.legend(List.of("held-out text", "training, mean since the point before"), 1),
+                "From the original's next-token distributions. What was lowest on held-out text is in the folder.");
+        page.endFigures();
+        page.foldedTable(
+                "As a table",
+                List.of("step", "training", "held-out"),
+                heldOut.stream()
+                        .map(at -> List.of(
+                                Cell.number(number(at.x())),
+                                Cell.number(training.stream()
+                                        .filter(t -> t.x() == at.x())
+                                        .map(t -> number(t.y()))
+                                        .findFirst()
+                                        .orElse("")),
+                                Cell.number(number(at.y()))))
+                        .toList());
     }
 
     /** How far the stored weights are from the original ones. */

@@ -22,6 +22,7 @@ import dev.salient.saliency.FisherFile;
 import dev.salient.saliency.MassiveActivations;
 import dev.salient.torch.GemmRate;
 import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -102,14 +103,19 @@ public final class QuantizationRun {
 
     private Outcome quantize(RunFolder folder) throws IOException {
         boolean looksAtData = settings.method().looksAtData();
-        List<int[]> windows = looksAtData || settings.budget() > 0 ? windows(folder) : List.of();
-        Map<LinearId, Grid> kept = kept(windows);
+        boolean chooses = settings.budget() > 0 || settings.targetBits() > 0;
+        List<int[]> windows = looksAtData || chooses ? windows(folder) : List.of();
         String modelHash = Checkpoints.hash(settings.model());
+        SaliencyPass.Result early = settings.targetBits() > 0 ? saliency(windows, modelHash) : null;
+        Map<LinearId, Grid> kept = kept(windows);
+        if (early != null) {
+            kept.putAll(bought(kept, early.file()));
+        }
         folder.settle(Manifest.of(settings, kept, modelHash, SaliencyPass.hash(windows)));
         Plan plan = plan(kept);
         listener.planned(plan);
         requireRoom(plan);
-        SaliencyPass.Result found = saliency(windows, modelHash);
+        SaliencyPass.Result found = early == null && needsFisher() ? saliency(windows, modelHash) : early;
         FisherFile saliency = found == null ? null : found.file();
         QuantizedFolder model = QuantizedFolder.open(settings.out(), original);
         List<int[]> training = windows.subList(
@@ -169,6 +175,10 @@ public final class QuantizationRun {
     }
 
     private boolean needsSaliency() {
+        return settings.targetBits() > 0 || needsFisher();
+    }
+
+    private boolean needsFisher() {
         return settings.method() instanceof Method.PartialRetraining retraining
                 && retraining.preserves()
                 && retraining.preservation().saliency().looksAtGradients();
@@ -200,6 +210,47 @@ public final class QuantizationRun {
             listener.note("kept in 8 bits, since they make massive activations: " + kept.keySet());
         }
         return kept;
+    }
+
+    /** Linears that the bits left over buy a richer grid. */
+    private Map<LinearId, Grid> bought(Map<LinearId, Grid> kept, FisherFile fisher) throws IOException {
+        double plain = Plan.bitsPerWeight(config, settings.method(), kept);
+        require(
+                settings.targetBits() >= plain,
+                "--target-bpw: got %s, want at least %.3f, what the method's grid takes%s",
+                settings.targetBits(),
+                plain,
+                kept.isEmpty() ? "" : " with the linears that are kept");
+        Map<LinearId, List<BitBudget.Choice>> choices =
+                new TreeMap<>(java.util.Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
+        double budget = (settings.targetBits() - plain) * config.linearWeightCount();
+        listener.began("bits", config.blockCount());
+        for (int block = 0; block < config.blockCount(); block++) {
+            try (TorchScope scope = new TorchScope()) {
+                Map<Linear, Tensor> saliency = fisher.read(block, device);
+                for (Linear linear : Linear.values()) {
+                    LinearId id = new LinearId(block, linear);
+                    if (!kept.containsKey(id)) {
+                        Tensor weight = device.halfPrecisionValues(
+                                original.weights().blocks().get(block).linear(linear));
+                        double adapterBits = 16.0 * settings.method().rank() * (weight.size(0) + weight.size(1));
+                        choices.put(
+                                id,
+                                BitBudget.choices(
+                                        weight,
+                                        Objects.requireNonNull(saliency.get(linear)),
+                                        settings.method().grid(),
+                                        adapterBits,
+                                        device));
+                        budget += choices.get(id).getFirst().bits();
+                    }
+                }
+            }
+            listener.reached(block + 1L);
+        }
+        Map<LinearId, Grid> bought = BitBudget.spend(choices, budget);
+        listener.note("in more bits than the others: " + bought.keySet());
+        return bought;
     }
 
     private Plan plan(Map<LinearId, Grid> kept) {
@@ -245,10 +296,7 @@ public final class QuantizationRun {
                 plan.memoryBytes() >> 20);
     }
 
-    private SaliencyPass.@Nullable Result saliency(List<int[]> windows, String modelHash) throws IOException {
-        if (!needsSaliency()) {
-            return null;
-        }
+    private SaliencyPass.Result saliency(List<int[]> windows, String modelHash) throws IOException {
         List<int[]> own = windows.subList(0, settings.calibration().saliencySamples());
         return new SaliencyPass(
                         original.weights(), modelHash, settings.machine().cache())

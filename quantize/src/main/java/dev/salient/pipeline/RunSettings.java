@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  * @param kept linears with a grid of their own, asked for by name
  * @param imatrix energies of input channels for a saliency that looks at inputs, in a GGUF file; null: measured
  * @param budget extra bits per weight that the run may spend on linears that make massive activations; 0 for none
+ * @param targetBits bits per weight of the block linears, of which more go where they help most; 0: all linears in the method's grid
+ *     but for those kept
  * @param resume whether to go on with what an earlier run left in {@code out}
  */
 public record RunSettings(
@@ -27,12 +29,14 @@ public record RunSettings(
         Map<LinearId, Grid> kept,
         @Nullable Path imatrix,
         double budget,
+        double targetBits,
         Calibration calibration,
         Machine machine,
         long seed,
         boolean resume) {
     public RunSettings {
         kept = Map.copyOf(kept);
+        require(targetBits >= 0, "--target-bpw: got %s, want more than 0", targetBits);
         require(budget >= 0, "budget: got %s bits per weight, want 0 or more", budget);
     }
 

@@ -2,6 +2,7 @@ package dev.salient.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -63,6 +64,7 @@ class QuantizationRunTest {
                 method,
                 Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
                 null,
+                0,
                 0,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
                 new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),
@@ -159,10 +161,35 @@ class QuantizationRunTest {
                 settings.kept(),
                 imatrix,
                 settings.budget(),
+                settings.targetBits(),
                 settings.calibration(),
                 settings.machine(),
                 settings.seed(),
                 settings.resume());
+    }
+
+    /** What is left of the bits buys richer grids, and no more than there is; the linear that is kept stays so. */
+    @Test
+    void aTargetIsSpentAndNotExceeded() throws IOException {
+        RunSettings plain = settings("target", new Method.Rtn(SIGNED2, Start.SQUARED_ERROR), false);
+        RunSettings settings = new RunSettings(
+                plain.model(),
+                plain.out(),
+                plain.method(),
+                plain.kept(),
+                null,
+                0,
+                4,
+                plain.calibration(),
+                plain.machine(),
+                plain.seed(),
+                false);
+        double bits = QuantizationRun.run(settings, new Silent()).bitsPerWeight();
+        // the cheapest move, k or v of 32 x 64 from 2.25 to 4.3125 bits, no longer fits in what is left
+        assertThat(bits).isBetween(4 - (4.3125 - 2.25) * 32 * 64 / 73_728, 4.0);
+        try (Checkpoint written = Checkpoints.open(folder.resolve("target"))) {
+            assertThat(Checkpoints.describe(written).bitsPerWeight()).isCloseTo(bits, within(1e-9));
+        }
     }
 
     /** Each rule makes a model of its own. */
@@ -268,6 +295,7 @@ class QuantizationRunTest {
                             roomy.method(),
                             roomy.kept(),
                             null,
+                            0,
                             0,
                             roomy.calibration(),
                             tight,

@@ -57,6 +57,7 @@ class RunReportTest {
                 Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
                 null,
                 0,
+                0,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
                 new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),
                 11,

@@ -54,6 +54,7 @@ class TuneRunTest {
                         Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
                         null,
                         0,
+                        0,
                         calibration(),
                         machine(),
                         1,

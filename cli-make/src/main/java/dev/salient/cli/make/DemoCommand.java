@@ -92,6 +92,7 @@ final class DemoCommand implements Command {
                 Map.of(),
                 null,
                 0,
+                0,
                 new RunSettings.Calibration(List.of(original.resolve(EmbeddedModel.CALIBRATION)), 16, WINDOW, 16),
                 new RunSettings.Machine("cpu", threads.threads(), 4L << 30, folder.resolve("cache")),
                 0,

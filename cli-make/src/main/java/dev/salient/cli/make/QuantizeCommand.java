@@ -88,6 +88,14 @@ final class QuantizeCommand implements Command {
     private @Nullable Double budget;
 
     @Option(
+            names = "--target-bpw",
+            paramLabel = "BITS",
+            description =
+                    "Bits per weight in all: what the grid leaves of them buys 4 or 8 bits for the linears where that lowers the"
+                            + " expected loss most. Default: none is bought but by --keep and --keep-budget.")
+    private double target;
+
+    @Option(
             names = "--imatrix",
             paramLabel = "FILE",
             description =
@@ -120,7 +128,8 @@ final class QuantizeCommand implements Command {
                 method.method(),
                 kept(),
                 imatrix,
-                budget == null ? preset.budget() : budget,
+                budget == null ? (target == 0 ? preset.budget() : 0) : budget,
+                target,
                 new RunSettings.Calibration(
                         calibration,
                         samples == null ? preset.samples() : samples,

@@ -1,0 +1,131 @@
+package dev.salient.pipeline;
+
+import static dev.salient.tensor.Preconditions.require;
+
+import dev.salient.method.Grid;
+import dev.salient.method.Method.Start;
+import dev.salient.model.LinearId;
+import dev.salient.packed.PackedWeight;
+import dev.salient.quantizer.RoundToNearest;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Spends bits where they lower the model's loss most: of a linear in a grid the loss is expected to rise by {@code 1/2 sum F
+ * (Q(W) - W)^2}, F its Fisher information, Q rounding with least squared error.
+ *
+ * <p>Again and again the linear moves to a richer grid for which the expected loss falls most for each bit, as long as the budget
+ * lasts.
+ */
+final class BitBudget {
+    /** What a linear may be moved to: grids that GPTQ folders and GGUF files both have. */
+    static final List<Grid> RICHER = List.of(new Grid.Affine(4, 64), new Grid.Affine(8, 64));
+
+    /**
+     * What a grid costs a linear, and what it leaves.
+     *
+     * @param bits of the whole linear
+     * @param loss expected
+     */
+    record Choice(Grid grid, double bits, double loss) {}
+
+    private BitBudget() {}
+
+    /**
+     * The choices of one linear, the plain grid first.
+     *
+     * @param weight [out, in]
+     * @param fisher [out, in]
+     * @param adapterBits that the linear costs beside its codes as long as it stays in the plain grid
+     */
+    static List<Choice> choices(Tensor weight, Tensor fisher, Grid plain, double adapterBits, TorchDevice device) {
+        List<Grid> grids = new ArrayList<>(List.of(plain));
+        int in = Math.toIntExact(weight.size(1));
+        RICHER.stream()
+                .filter(grid -> grid.bits() > plain.bits() && in % grid.groupSize() == 0)
+                .forEach(grids::add);
+        List<Choice> choices = new ArrayList<>();
+        for (Grid grid : grids) {
+            try (TorchScope scope = new TorchScope()) {
+                PackedWeight rounded = RoundToNearest.quantize(weight, grid, Start.SQUARED_ERROR, device);
+                Tensor off = device.exactValues(rounded).sub(weight);
+                double loss = 0.5 * off.square().mul(fisher).sum().item_double();
+                double bits = grid.bitsPerWeight(in) * weight.numel() + (grid.equals(plain) ? adapterBits : 0);
+                choices.add(new Choice(grid, bits, loss));
+            }
+        }
+        return choices;
+    }
+
+    /**
+     * The linears that are moved, and where to.
+     *
+     * @param choices of each linear, the plain grid first
+     * @param budget bits of all these linears together
+     */
+    static Map<LinearId, Grid> spend(Map<LinearId, List<Choice>> choices, double budget) {
+        Map<LinearId, Choice> present = new HashMap<>();
+        double spent = 0;
+        for (Map.Entry<LinearId, List<Choice>> entry : choices.entrySet()) {
+            Choice plain = entry.getValue().getFirst();
+            present.put(entry.getKey(), plain);
+            spent += plain.bits();
+        }
+        require(
+                spent <= budget,
+                "--target-bpw: got %.0f bits for the linears, want at least the %.0f that they take in the plain grid",
+                budget,
+                spent);
+        Move move = best(choices, present, budget - spent);
+        while (move != null) {
+            spent += move.bits();
+            present.put(move.id, move.to);
+            move = best(choices, present, budget - spent);
+        }
+        Map<LinearId, Grid> moved =
+                new TreeMap<>(Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
+        choices.forEach((id, own) -> {
+            Choice last = Objects.requireNonNull(present.get(id));
+            if (!last.equals(own.getFirst())) {
+                moved.put(id, last.grid());
+            }
+        });
+        return moved;
+    }
+
+    private record Move(LinearId id, Choice from, Choice to) {
+        double bits() {
+            return to.bits - from.bits;
+        }
+
+        double gain() {
+            return (from.loss - to.loss) / Math.max(1, bits());
+        }
+    }
+
+    /** The move that gains most for each bit, the first of equal ones; null where none fits. */
+    private static @Nullable Move best(
+            Map<LinearId, List<Choice>> choices, Map<LinearId, Choice> present, double left) {
+        Move best = null;
+        for (Map.Entry<LinearId, List<Choice>> entry : choices.entrySet()) {
+            Choice from = Objects.requireNonNull(present.get(entry.getKey()));
+            for (Choice to : entry.getValue()) {
+                Move move = new Move(entry.getKey(), from, to);
+                boolean fits = move.bits() > 0 && move.bits() <= left && move.gain() > 0;
+                if (fits && (best == null || move.gain() > best.gain())) {
+                    best = move;
+                }
+            }
+        }
+        return best;
+    }
+}
