@@ -10,6 +10,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -84,6 +85,7 @@ public record ModelSummary(
         return switch (weight) {
             case Dense dense -> dense.values().dtype().name();
             case ScaledGroups groups -> groups.format().name();
+            case SuperBlocks blocks -> blocks.format().name();
             case GroupAffine affine ->
                 affine.bits() + " bit " + (affine.groupSize() == affine.in() ? "per row" : "g" + affine.groupSize());
             case LowRank adapted -> formatOf(adapted.base()) + " + r" + adapted.rank();
@@ -95,6 +97,7 @@ public record ModelSummary(
         return switch (weight) {
             case Dense dense -> dense.storedBytes() * Byte.SIZE;
             case ScaledGroups groups -> groups.storedBytes() * Byte.SIZE;
+            case SuperBlocks blocks -> blocks.storedBytes() * Byte.SIZE;
             case GroupAffine affine ->
                 (affine.codes().byteSize() + affine.scales().byteSize()) * Byte.SIZE
                         + affine.zeros().byteSize() * affine.bits()

@@ -1,8 +1,8 @@
 package dev.salient.kernel;
 
 /**
- * Codes of 1, 2, 4 or 8 bits as they lie in {@link Strips}. Codes of 3 and 5 bits are two planes: their low 2 or 4 bits, and
- * their highest.
+ * Codes of 1, 2, 4 or 8 bits as they lie in {@link Strips}. Codes of 3, 5 and 6 bits are two planes: their low 2 or 4 bits,
+ * and the rest.
  *
  * <p>A position is what one byte of a row pair holds: a nibble, which is 4, 2 or 1 columns, lowest bits first. Kernels
  * mask codes where they are and shift nothing, which multiplies the j-th code of a nibble by {@code 2^(bits * j)};

@@ -6,16 +6,27 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
 import dev.salient.tensor.DType;
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
- * One row of a quantized weight at a time, a byte for each code: {@code value = unit * scale * (code - zero - zeros_g) + minimum_g}.
+ * One row of a quantized weight at a time, a byte for each code: {@code value = unit * scale * (code - zero - zeros_g) +
+ * minimumUnit * minimum_g}.
  *
  * <p>Codes of 8 bits are signed, others are not. Groups whose zero points are one number or its mirror image
  * {@code 2^bits - 1 - zero} come with mirrored codes and negative scales, so that they have one zero.
  */
 final class RowCodes {
+    /**
+     * What scales of blocks count: products of an fp16 number with an integer are smaller and larger than fp16 likes, in which
+     * strips keep them; so they lie in the middle of it.
+     */
+    private static final float BLOCK_UNIT = 0x1p-6f;
+
     private final PackedWeight weight;
     private final int bits;
     private final int groupSize;
@@ -40,6 +51,9 @@ final class RowCodes {
         MINIMA
     }
 
+    /** Taken apart, where the weight is in blocks; else null. */
+    private final SuperBlocks.@Nullable Row apart;
+
     private RowCodes(PackedWeight weight, int bits, int groupSize, Offsets offsets, float zero) {
         this.weight = weight;
         this.bits = bits;
@@ -50,6 +64,7 @@ final class RowCodes {
         scales = new float[weight.in() / groupSize];
         zeros = new byte[scales.length];
         minima = new float[scales.length];
+        apart = weight instanceof SuperBlocks blocks ? blocks.newRow() : null;
     }
 
     /** The codes of a weight, which must have some. */
@@ -77,6 +92,11 @@ final class RowCodes {
                     case Q1_0 -> new RowCodes(groups, 1, size, Offsets.NONE, 0.5f);
                 };
             }
+            case SuperBlocks blocks -> {
+                SuperFormat format = blocks.format();
+                Offsets offsets = format.hasMinima() ? Offsets.MINIMA : Offsets.NONE;
+                yield new RowCodes(blocks, format.bits(), format.groupSize(), offsets, format.zero());
+            }
             default -> throw new IllegalArgumentException("no codes in " + weight);
         };
     }
@@ -97,7 +117,12 @@ final class RowCodes {
 
     /** What scales count: 2 where the codes 0 and 1 stand for -1 and 1. */
     float unit() {
-        return bits == 1 ? 2 : 1;
+        return apart != null ? BLOCK_UNIT : bits == 1 ? 2 : 1;
+    }
+
+    /** What minima count. */
+    float minimumUnit() {
+        return apart != null ? BLOCK_UNIT : 1;
     }
 
     /** Bits of a code. */
@@ -115,6 +140,7 @@ final class RowCodes {
         switch (weight) {
             case GroupAffine affine -> load(affine, row);
             case ScaledGroups groups -> load(groups, row);
+            case SuperBlocks blocks -> load(blocks, row);
             default -> throw new IllegalStateException();
         }
     }
@@ -191,6 +217,16 @@ final class RowCodes {
                 case TQ2_0 -> twoBitsApart(at, to);
                 case Q1_0 -> singleBits(at + 2, to);
             }
+        }
+    }
+
+    private void load(SuperBlocks blocks, int row) {
+        SuperBlocks.Row from = Objects.requireNonNull(apart);
+        blocks.readRow(row, from);
+        System.arraycopy(from.codes(), 0, codes, 0, codes.length);
+        for (int g = 0; g < scales.length; g++) {
+            scales[g] = from.scales()[g] / BLOCK_UNIT;
+            minima[g] = -from.minima()[g] / BLOCK_UNIT;
         }
     }
 

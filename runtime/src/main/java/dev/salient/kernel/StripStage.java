@@ -14,6 +14,8 @@ final class StripStage {
     int positions;
     /** What is subtracted from every code. */
     float zero;
+    /** Whether it is the plane of the high bits. */
+    boolean onTop;
     /** Whether groups have offsets. */
     boolean hasOffsets;
     /** [32], the rows' products so far. */
@@ -26,6 +28,7 @@ final class StripStage {
     private float unit;
 
     private short[] minima = new short[0];
+    private float minimumUnit;
     private byte[] zeros = new byte[0];
 
     /** Moves to a strip's plane. */
@@ -41,6 +44,8 @@ final class StripStage {
         scalesAt = strip * segments * Strips.ROWS;
         unit = strips.unit(plane);
         minima = strips.minima();
+        minimumUnit = strips.minimumUnit();
+        onTop = plane > 0;
         zeros = strips.zeros();
     }
 
@@ -52,7 +57,7 @@ final class StripStage {
     /** Offsets of some rows, where there are any. */
     FloatVector offset(int place) {
         if (minima.length > 0) {
-            return Lanes.halves(minima, scalesAt + place, 1);
+            return Lanes.halves(minima, scalesAt + place, minimumUnit);
         }
         return Lanes.floats(Lanes.signed(zeros, scalesAt + place))
                 .mul(scale(place))

@@ -20,15 +20,19 @@ final class StripUnpacker {
     private static final EnumMap<Plane, MethodHandle> KERNELS =
             Apart.methods(lookup(), methodType(void.class, StripStage.class, int.class, float[].class, int.class));
 
+    private static final MethodHandle[] TWO_BITS_ON_TOP = Apart.method(
+            lookup(), "twoBitsOnTop", methodType(void.class, StripStage.class, int.class, float[].class, int.class));
+
     private StripUnpacker() {}
 
     /**
-     * Writes {@code COUNT} rows of the strip, from {@code row}; the one-bit plane adds to what is there.
+     * Writes {@code COUNT} rows of the strip, from {@code row}; the one-bit plane and a plane of high bits add to what is there.
      *
      * @param values [in, WIDTH], rows of the strip in columns {@code to} and following
      */
     static void unpack(Plane plane, StripStage stage, int row, float[] values, int to) {
-        MethodHandle kernel = Objects.requireNonNull(KERNELS.get(plane));
+        MethodHandle kernel =
+                stage.onTop && plane == Plane.TWO ? TWO_BITS_ON_TOP[0] : Objects.requireNonNull(KERNELS.get(plane));
         try {
             kernel.invokeExact(stage, row, values, to);
         } catch (Throwable e) {
@@ -91,6 +95,25 @@ final class StripUnpacker {
                 int at = 2 * p * WIDTH + to;
                 floats(bytes.and(0x03 << half)).fma(scale, offset).intoArray(values, at);
                 floats(bytes.and(0x0C << half)).fma(quarter, offset).intoArray(values, at + WIDTH);
+            }
+        }
+    }
+
+    static void twoBitsOnTop(StripStage stage, int row, float[] values, int to) {
+        byte[] codes = stage.codes;
+        int half = row >> 4 << 2;
+        int from = stage.at + (row & 15);
+        for (int s = 0; s < stage.segments; s++) {
+            FloatVector scale = stage.scale(32 * s + row).mul(1f / (1 << half));
+            FloatVector quarter = scale.mul(0x1p-2f);
+            int first = s * stage.positions;
+            for (int p = first; p < first + stage.positions; p++) {
+                IntVector bytes = unsigned(codes, from + 16 * p);
+                int at = 2 * p * WIDTH + to;
+                floats(bytes.and(0x03 << half)).fma(scale, load(values, at)).intoArray(values, at);
+                floats(bytes.and(0x0C << half))
+                        .fma(quarter, load(values, at + WIDTH))
+                        .intoArray(values, at + WIDTH);
             }
         }
     }

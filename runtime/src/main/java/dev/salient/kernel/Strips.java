@@ -3,6 +3,7 @@ package dev.salient.kernel;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -32,7 +33,7 @@ final class Strips {
     private final int out;
     private final int in;
     private final int segmentSize;
-    /** Low bits, then the highest of codes of 3 and 5 bits. */
+    /** Low bits, then the highest of codes of 3, 5 and 6 bits. */
     private final Plane[] planes;
 
     private final byte[][] codes;
@@ -48,6 +49,8 @@ final class Strips {
     private final float zero;
     /** What scales count. */
     private final float unit;
+    /** What minima count. */
+    private final float minimumUnit;
 
     private Strips(PackedWeight weight, RowCodes rows) {
         out = weight.out();
@@ -56,6 +59,7 @@ final class Strips {
         planes = switch (bits) {
             case 3 -> new Plane[] {Plane.TWO, Plane.ONE};
             case 5 -> new Plane[] {Plane.FOUR, Plane.ONE};
+            case 6 -> new Plane[] {Plane.FOUR, Plane.TWO};
             default -> new Plane[] {Plane.of(bits)};
         };
         segmentSize = segmentSize(rows.groupSize(), planes[0].columns());
@@ -69,6 +73,7 @@ final class Strips {
         zeros = new byte[offsets == RowCodes.Offsets.ZEROS ? scales.length + SLACK : 0];
         zero = rows.zero();
         unit = rows.unit();
+        minimumUnit = rows.minimumUnit();
     }
 
     /** The largest part of a group whose positions fit a sum of table entries. */
@@ -88,6 +93,7 @@ final class Strips {
             case GroupAffine affine ->
                 affine.groupSize() % 4 == 0 && (affine.groupSize() <= MAX_POSITIONS || affine.groupSize() % 32 == 0);
             case ScaledGroups groups -> true;
+            case SuperBlocks blocks -> true;
             default -> false;
         };
     }
@@ -119,6 +125,7 @@ final class Strips {
                     letGo(affine.zeros());
                 }
                 case ScaledGroups groups -> letGo(groups.data());
+                case SuperBlocks blocks -> letGo(blocks.data());
                 default -> {}
             }
         }
@@ -152,7 +159,7 @@ final class Strips {
                 }
                 case TWO -> {
                     for (int i = 0; i < in; i += 2, at += step) {
-                        to[at] |= (byte) (((c[i] & 3) | (c[i + 1] & 3) << 2) << half);
+                        to[at] |= (byte) ((((c[i] >> shift) & 3) | ((c[i + 1] >> shift) & 3) << 2) << half);
                     }
                 }
                 case FOUR -> {
@@ -201,7 +208,7 @@ final class Strips {
         return planes[p];
     }
 
-    /** What a plane's codes count, in scales: the highest bit of 3 and 5 counts 4 or 16 times as much. */
+    /** What a plane's codes count, in scales: the highest bits of 3, 5 and 6 count 4 or 16 times as much. */
     float unit(int p) {
         return p == 0 ? unit : unit * (1 << planes[0].bits());
     }
@@ -238,6 +245,10 @@ final class Strips {
     /** [strip, segment, row], fp16. */
     short[] scales() {
         return scales;
+    }
+
+    float minimumUnit() {
+        return minimumUnit;
     }
 
     /** [strip, segment, row], fp16; empty where groups have none. */

@@ -11,6 +11,8 @@ import dev.salient.packed.Dense;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -98,6 +100,31 @@ class GgufTest {
             try (Checkpoint checkpoint = Checkpoints.open(write(gguf.bytes()))) {
                 ScaledGroups down =
                         (ScaledGroups) checkpoint.weights().blocks().getFirst().linear(Linear.DOWN);
+                assertThat(down.format()).isEqualTo(format);
+            }
+        }
+    }
+
+    @Test
+    void eachTypeInBlocksIsRecognisedByItsNumber() throws IOException {
+        gguf.metadata.put("llama.feed_forward_length", 256);
+        gguf.floats("blk.0.ffn_gate.weight", 8, 256);
+        gguf.floats("blk.0.ffn_up.weight", 8, 256);
+        Object[][] types = {
+            {10, SuperFormat.Q2_K},
+            {11, SuperFormat.Q3_K},
+            {12, SuperFormat.Q4_K},
+            {13, SuperFormat.Q5_K},
+            {14, SuperFormat.Q6_K},
+            {20, SuperFormat.IQ4_NL}
+        };
+        for (Object[] type : types) {
+            SuperFormat format = (SuperFormat) type[1];
+            byte[] data = new byte[8 * 256 / format.blockSize() * format.byteCount()];
+            gguf.put("blk.0.ffn_down.weight", (Integer) type[0], data, 256, 8);
+            try (Checkpoint checkpoint = Checkpoints.open(write(gguf.bytes()))) {
+                SuperBlocks down =
+                        (SuperBlocks) checkpoint.weights().blocks().getFirst().linear(Linear.DOWN);
                 assertThat(down.format()).isEqualTo(format);
             }
         }
@@ -249,9 +276,10 @@ class GgufTest {
 
     @Test
     void unknownTensorType() throws IOException {
-        gguf.put("blk.0.ffn_down.weight", 10, new byte[4], 256, 8);
-        assertRefused("m.gguf: blk.0.ffn_down.weight: got tensor type 10,"
-                + " want one of [F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, BF16, TQ2_0, Q1_0, Q2_0]");
+        gguf.put("blk.0.ffn_down.weight", 23, new byte[4], 256, 8);
+        assertRefused(
+                "m.gguf: blk.0.ffn_down.weight: got tensor type 23,"
+                        + " want one of [F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, BF16, TQ2_0, Q1_0, Q2_0]");
     }
 
     @Test

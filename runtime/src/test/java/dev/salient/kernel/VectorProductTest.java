@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.within;
 import dev.salient.kernel.Weights.Fill;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
 import dev.salient.tensor.DType;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -67,6 +69,22 @@ class VectorProductTest {
 
     @ParameterizedTest(name = "seed {0}")
     @MethodSource("seeds")
+    void productsOfBlocksAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (SuperFormat format : SuperFormat.values()) {
+            int[] size = {1 + random.nextInt(70), 256 * (1 + random.nextInt(3))};
+            SuperBlocks weight = Weights.blocks(format, size, Fill.RANDOM, random);
+            try (VectorKernels kernels = new VectorKernels(1, Activations.F32)) {
+                for (int tokens : new int[] {1, 2, 13}) {
+                    float[] x = Weights.gaussians(tokens * weight.in(), random);
+                    assertAgrees(kernels, weight, tokens, x, (row, at) -> Weights.scaleError(weight, row, x, at));
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
     void adaptedProductsAgreeWithScalar(long seed) {
         Random random = new Random(seed);
         int rank = 1 + random.nextInt(17);
@@ -94,6 +112,10 @@ class VectorProductTest {
         for (GroupFormat format : GroupFormat.values()) {
             int[] size = {1 + random.nextInt(70), format.groupSize() * (1 + random.nextInt(20))};
             weights.add(Weights.groups(format, size, Fill.RANDOM, random));
+        }
+        for (SuperFormat format : SuperFormat.values()) {
+            int[] size = {1 + random.nextInt(70), 256 * (1 + random.nextInt(3))};
+            weights.add(Weights.blocks(format, size, Fill.RANDOM, random));
         }
         weights.add(Weights.adapted(weights.getFirst(), 5, random));
         for (PackedWeight weight : weights) {

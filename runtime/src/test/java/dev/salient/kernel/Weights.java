@@ -6,6 +6,8 @@ import dev.salient.packed.GroupFormat;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
 import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
@@ -81,6 +83,40 @@ final class Weights {
         };
     }
 
+    static SuperBlocks blocks(SuperFormat format, int[] size, Fill fill, Random random) {
+        int count = size[0] * (size[1] / format.blockSize());
+        byte[] bytes = bytes(count * format.byteCount(), fill, random);
+        MemorySegment data = MemorySegment.ofArray(bytes);
+        int[] halves = switch (format) {
+            case Q2_K -> new int[] {80, 82};
+            case Q3_K -> new int[] {108};
+            case Q4_K, Q5_K -> new int[] {0, 2};
+            case Q6_K -> new int[] {208};
+            case IQ4_NL -> new int[] {0};
+        };
+        for (int b = 0; b < count; b++) {
+            for (int at : halves) {
+                DType.F16.set(data.asSlice((long) b * format.byteCount() + at, 2), 0, (float) random.nextGaussian());
+            }
+        }
+        return new SuperBlocks(size[0], size[1], format, data);
+    }
+
+    /** What strips, whose scales and minima are fp16, may be off in a row's product: half a step of each in fp16. */
+    static double scaleError(SuperBlocks weight, int row, float[] x, int at) {
+        SuperBlocks.Row apart = weight.newRow();
+        weight.readRow(row, apart);
+        double error = 0;
+        for (int i = 0; i < weight.in(); i++) {
+            int g = i / weight.format().groupSize();
+            double size = Math.abs(apart.scales()[g]
+                            * (apart.codes()[i] - weight.format().zero()))
+                    + Math.abs(apart.minima()[g]);
+            error += 0x1p-11 * size * Math.abs(x[at + i]);
+        }
+        return error;
+    }
+
     static LowRank adapted(PackedWeight base, int rank, Random random) {
         Tensor a = tensor(DType.F16, rank, base.in(), random);
         Tensor b = tensor(DType.F32, base.out(), rank, random);
@@ -130,6 +166,12 @@ final class Weights {
                 int group = column / affine.groupSize();
                 yield affine.scale(row, group) * affine.zero(row, group);
             }
+            case SuperBlocks blocks -> {
+                SuperBlocks.Row apart = blocks.newRow();
+                blocks.readRow(row, apart);
+                int group = column / blocks.format().groupSize();
+                yield apart.scales()[group] * blocks.format().zero() + Math.abs(apart.minima()[group]);
+            }
             case ScaledGroups groups -> {
                 GroupFormat format = groups.format();
                 long group = (long) row * (groups.in() / format.groupSize()) + column / format.groupSize();
@@ -162,6 +204,17 @@ final class Weights {
                 }
                 yield error;
             }
+            case SuperBlocks blocks -> {
+                SuperBlocks.Row apart = blocks.newRow();
+                blocks.readRow(row, apart);
+                int size = blocks.format().groupSize();
+                double error = scaleError(blocks, row, x, at);
+                for (int g = 0; g < apart.scales().length; g++) {
+                    double step = stepError(blocks.format().bits(), size, x, at + g * size);
+                    error += Math.abs(apart.scales()[g]) * step * (1 + 0x1p-11);
+                }
+                yield error;
+            }
             case ScaledGroups groups -> {
                 GroupFormat format = groups.format();
                 int count = groups.in() / format.groupSize();
@@ -191,6 +244,7 @@ final class Weights {
     private static double stepError(int bits, int groupSize, float[] x, int first) {
         return switch (bits) {
             case 8 -> 0;
+            case 6 -> stepError(4, groupSize, x, first) + 16 * stepError(2, groupSize, x, first);
             case 5 -> stepError(4, groupSize, x, first) + 16 * stepError(1, groupSize, x, first);
             case 3 -> stepError(2, groupSize, x, first) + 4 * stepError(1, groupSize, x, first);
             default -> {

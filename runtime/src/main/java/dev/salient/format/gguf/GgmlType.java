@@ -1,6 +1,7 @@
 package dev.salient.format.gguf;
 
 import dev.salient.packed.GroupFormat;
+import dev.salient.packed.SuperFormat;
 import dev.salient.tensor.DType;
 import org.jspecify.annotations.Nullable;
 
@@ -13,6 +14,12 @@ enum GgmlType {
     Q5_0(6, null, GroupFormat.Q5_0),
     Q5_1(7, null, GroupFormat.Q5_1),
     Q8_0(8, null, GroupFormat.Q8_0),
+    Q2_K(10, SuperFormat.Q2_K),
+    Q3_K(11, SuperFormat.Q3_K),
+    Q4_K(12, SuperFormat.Q4_K),
+    Q5_K(13, SuperFormat.Q5_K),
+    Q6_K(14, SuperFormat.Q6_K),
+    IQ4_NL(20, SuperFormat.IQ4_NL),
     BF16(30, DType.BF16, null),
     TQ2_0(35, null, GroupFormat.TQ2_0),
     Q1_0(41, null, GroupFormat.Q1_0),
@@ -21,11 +28,20 @@ enum GgmlType {
     private final int id;
     private final @Nullable DType dtype;
     private final @Nullable GroupFormat groups;
+    private final @Nullable SuperFormat blocks;
 
     GgmlType(int id, @Nullable DType dtype, @Nullable GroupFormat groups) {
         this.id = id;
         this.dtype = dtype;
         this.groups = groups;
+        this.blocks = null;
+    }
+
+    GgmlType(int id, SuperFormat blocks) {
+        this.id = id;
+        this.dtype = null;
+        this.groups = null;
+        this.blocks = blocks;
     }
 
     static @Nullable GgmlType find(int id) {
@@ -60,6 +76,18 @@ enum GgmlType {
         };
     }
 
+    /** The type of a layout in blocks. */
+    static GgmlType of(SuperFormat blocks) {
+        return switch (blocks) {
+            case Q2_K -> Q2_K;
+            case Q3_K -> Q3_K;
+            case Q4_K -> Q4_K;
+            case Q5_K -> Q5_K;
+            case Q6_K -> Q6_K;
+            case IQ4_NL -> IQ4_NL;
+        };
+    }
+
     /** Whether rows of this length are whole groups. */
     boolean fits(int rowLength) {
         return rowLength % elementsPerGroup() == 0;
@@ -79,6 +107,12 @@ enum GgmlType {
             case Q8_0 -> 7;
             case Q5_0 -> 8;
             case Q5_1 -> 9;
+            case Q2_K -> 10;
+            case Q3_K -> 12;
+            case Q4_K -> 15;
+            case Q5_K -> 17;
+            case Q6_K -> 18;
+            case IQ4_NL -> 25;
             case BF16 -> 32;
             case TQ2_0 -> 37;
             case Q1_0 -> 40;
@@ -103,11 +137,19 @@ enum GgmlType {
         return groups;
     }
 
+    /** The layout in blocks; null where elements stand alone or in groups. */
+    @Nullable
+    SuperFormat blocks() {
+        return blocks;
+    }
+
     int elementsPerGroup() {
-        return groups == null ? 1 : groups.groupSize();
+        return blocks != null ? blocks.blockSize() : groups == null ? 1 : groups.groupSize();
     }
 
     int bytesPerGroup() {
-        return groups != null ? groups.byteCount() : dtype != null ? dtype.byteCount() : 0;
+        return blocks != null
+                ? blocks.byteCount()
+                : groups != null ? groups.byteCount() : dtype != null ? dtype.byteCount() : 0;
     }
 }

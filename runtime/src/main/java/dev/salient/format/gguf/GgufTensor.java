@@ -4,6 +4,7 @@ import dev.salient.format.FormatException;
 import dev.salient.packed.Dense;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -49,6 +50,9 @@ record GgufTensor(String place, GgmlType type, Shape shape, MemorySegment data) 
     PackedWeight weight(MemorySegment rows) {
         if (type.dtype() != null) {
             return new Dense(new Tensor(type.dtype(), shape, rows));
+        }
+        if (type.blocks() != null) {
+            return new SuperBlocks(shape.dimension(0), shape.dimension(1), type.blocks(), rows);
         }
         return new ScaledGroups(shape.dimension(0), shape.dimension(1), Objects.requireNonNull(type.groups()), rows);
     }

@@ -7,6 +7,7 @@ import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Rounding;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -70,6 +71,7 @@ record RowEncoding(GgmlType type, boolean exact, Rows rows) {
             case Dense dense ->
                 copy(GgmlType.of(dense.values().dtype()), dense, dense.values().data());
             case ScaledGroups groups -> copy(GgmlType.of(groups.format()), groups, groups.data());
+            case SuperBlocks blocks -> copy(GgmlType.of(blocks.format()), blocks, blocks.data());
             case GroupAffine affine -> {
                 for (GgmlType type : SMALLEST_FIRST) {
                     Rows rows = findExact(affine, type);

@@ -10,6 +10,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
+import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
@@ -39,6 +40,7 @@ final class Payloads {
             case GroupAffine affine -> packed(module, affine, arena);
             case Dense dense -> Map.of(module + ".weight", of(dense.values()));
             case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
+            case SuperBlocks blocks -> Map.of(module + ".weight", dense(blocks));
             case LowRank adapted ->
                 throw new IllegalArgumentException(
                         "%s: got an adapter of rank %d, want the weight below it".formatted(module, adapted.rank()));
