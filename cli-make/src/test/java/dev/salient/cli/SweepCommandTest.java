@@ -83,6 +83,15 @@ class SweepCommandTest {
         assertThat(values[0]).isPositive().isNotEqualTo(values[1]);
         assertThat(gptq.at("/kl/mean").asDouble()).isEqualTo((values[0] + values[1]) / 2);
         assertThat(folder.resolve("out/sweep.html")).content().contains("gptq-1-tuned");
+        // measured again where only that is missing; refused where a name stands for other options
+        Files.delete(folder.resolve("out/gptq-1/evaluation.json"));
+        assertThat(run("sweep", recipe.toString(), "--out", target, "--json"))
+                .as(err)
+                .isZero();
+        assertThat(new ObjectMapper().readTree(out).path("runs")).isEqualTo(runs);
+        recipe(RTN.replace("\"rtn\"]", "\"rtn\", \"--start\", \"range\"]"));
+        assertThat(run("sweep", recipe.toString(), "--out", target)).isEqualTo(2);
+        assertThat(err).contains("got a model that was made or measured with other options");
         assertThat(new ObjectMapper()
                         .readTree(folder.resolve("out/sweep.json").toFile())
                         .path("runs"))
@@ -95,7 +104,9 @@ class SweepCommandTest {
             quoteCharacter = '"',
             value = {
                 "{'name': 'a b'} | recipe.json: runs: got name a b, want letters, digits, dots and dashes",
-                "{'name': 'a'}, {'name': 'a'} | recipe.json: runs: got a twice, want names that differ",
+                "{'name': 'a'}, {'name': 'a'} | recipe.json: runs: got two models for the folder a-1, want other names",
+                "{'name': 'a', 'quantize': ['--bits', '5']} | --bits: got 5, want 2, 3 or 4",
+                "{'name': 'a', 'tune': ['--epochs', '0']} | epochs: got 0, want 1 or more",
                 "{'name': 'a', 'quantise': []} | recipe.json: Unrecognized field \"\"quantise\"\" (class",
                 "{'name': 'a', 'quantize': ['--bitz', '2']} | Unknown options: '--bitz', '2'",
             })

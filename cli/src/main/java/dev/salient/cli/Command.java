@@ -10,6 +10,13 @@ public interface Command {
     /** The options that every command has. */
     CommonOptions common();
 
+    /**
+     * Refuses options that make no sense, before any work; {@link #run} does too.
+     *
+     * @throws IllegalArgumentException with the line that the user reads
+     */
+    default void check() {}
+
     /** Does the work. */
     void run(Console console) throws Exception;
 }

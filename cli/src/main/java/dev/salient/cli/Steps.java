@@ -14,16 +14,24 @@ public final class Steps {
      * @param arguments the command's name first, as on the command line
      */
     public static void run(Console console, List<String> arguments) throws Exception {
-        CommandLine program = Program.commandLine();
-        ParseResult parsed = program.parseArgs(arguments.toArray(String[]::new));
-        CommandLine chosen = parsed.subcommand().commandSpec().commandLine();
-        if (chosen.getCommand() instanceof Command command) {
+        if (chosen(arguments).getCommand() instanceof Command command) {
             command.run(console.withoutResults());
         }
     }
 
-    /** Checks the options of a command without running it. */
+    /**
+     * Checks the options of a command without running it.
+     *
+     * @throws RuntimeException where they make no sense, as the command itself would say it
+     */
     public static void check(List<String> arguments) {
-        Program.commandLine().parseArgs(arguments.toArray(String[]::new));
+        if (chosen(arguments).getCommand() instanceof Command command) {
+            command.check();
+        }
+    }
+
+    private static CommandLine chosen(List<String> arguments) {
+        ParseResult parsed = Program.commandLine().parseArgs(arguments.toArray(String[]::new));
+        return parsed.subcommand().commandSpec().commandLine();
     }
 }

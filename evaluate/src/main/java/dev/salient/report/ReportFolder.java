@@ -86,8 +86,11 @@ public final class ReportFolder {
     private static String subtitle(JsonNode report) {
         JsonNode run = report.path("run");
         JsonNode grid = run.at("/method/grid");
-        return run.isMissingNode()
-                ? "Evaluated by Salient"
+        if (run.isMissingNode()) {
+            return "Evaluated by Salient";
+        }
+        return run.path("method").isMissingNode()
+                ? run.at("/model/name").asText() + ", quantized by others, tuned end to end by Salient"
                 : "%s quantized by %s to %s, %s bits in groups of %s%s"
                         .formatted(
                                 run.at("/model/name").asText(),

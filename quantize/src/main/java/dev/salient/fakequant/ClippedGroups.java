@@ -73,17 +73,18 @@ public record ClippedGroups(
 
     /**
      * Groups of a weight as it is stored, which is trained along: codes and scales start as they are, and within the
-     * reach of its code each weight starts as near to the original as it can.
+     * reach of its code each weight starts as near to what it should be as it can.
      *
      * @param original [out, in]
+     * @param ideal what the weight should be: the original, less what an adapter adds; [out, in]
      */
-    public static ClippedGroups ofStored(GroupAffine stored, Tensor original, TorchDevice device) {
+    public static ClippedGroups ofStored(GroupAffine stored, Tensor original, Tensor ideal, TorchDevice device) {
         try (TorchScope scope = new TorchScope()) {
             int out = stored.out();
             int in = stored.in();
             int size = stored.groupSize();
             int largest = (1 << stored.bits()) - 1;
-            float[] wanted = TorchDevice.toFloats(original);
+            float[] wanted = TorchDevice.toFloats(ideal);
             float[] max = new float[out * stored.groupsPerRow()];
             float[] min = new float[max.length];
             boolean signed = stored.bits() == 2;

@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * lasts.
  */
 final class BitBudget {
-    /** What a linear may be moved to: grids that GPTQ folders and GGUF files both have. */
+    /** What a linear may be moved to. */
     static final List<Grid> RICHER = List.of(new Grid.Affine(4, 64), new Grid.Affine(8, 64));
 
     /**

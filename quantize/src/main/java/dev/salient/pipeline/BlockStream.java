@@ -89,9 +89,9 @@ final class BlockStream {
     void run() throws IOException {
         switch (settings.method) {
             case Method.Rtn rtn ->
-                withoutData((grid, weight) -> RoundToNearest.quantize(weight, grid, rtn.start(), settings.device));
+                withoutData((id, grid, weight) -> RoundToNearest.quantize(weight, grid, rtn.start(), settings.device));
             case Method.Hqq hqq ->
-                withoutData((grid, weight) -> Hqq.quantize(weight, new Method.Hqq(grid, hqq.start())));
+                withoutData((id, grid, weight) -> Hqq.quantize(weight, new Method.Hqq(grid, hqq.start())));
             case Method.ErrorAdapter adapter -> adapt(adapter);
             case Method.Gptq gptq -> compensate(gptq);
             case Method.PartialRetraining retraining -> retrain(retraining);
@@ -101,7 +101,7 @@ final class BlockStream {
     /** Quantizes one linear, [out, in], that is looked at alone. */
     @FunctionalInterface
     private interface OneLinear {
-        PackedWeight quantize(Grid grid, Tensor weight);
+        PackedWeight quantize(LinearId id, Grid grid, Tensor weight);
     }
 
     private void withoutData(OneLinear quantizer) throws IOException {
@@ -114,8 +114,9 @@ final class BlockStream {
                 try (TorchScope scope = new TorchScope()) {
                     Tensor weight = settings.device.halfPrecisionValues(
                             model.blocks().get(index).linear(linear));
-                    Grid grid = settings.kept.getOrDefault(new LinearId(index, linear), settings.method.grid());
-                    linears.put(linear, quantizer.quantize(grid, weight));
+                    LinearId id = new LinearId(index, linear);
+                    Grid grid = settings.kept.getOrDefault(id, settings.method.grid());
+                    linears.put(linear, quantizer.quantize(id, grid, weight));
                 }
             }
             blocks.finish(index, new QuantizedBlock(linears, List.of()));
@@ -125,7 +126,7 @@ final class BlockStream {
 
     private void adapt(Method.ErrorAdapter method) throws IOException {
         if (!method.looksAtInputs()) {
-            withoutData((grid, weight) -> adapted(method, grid, weight, null));
+            withoutData((id, grid, weight) -> adapted(method, id, weight, null));
             return;
         }
         withInputs((index, original, inputs, rope) -> {
@@ -133,19 +134,20 @@ final class BlockStream {
             Scalar tokens = new Scalar((double) inputs.samples() * inputs.tokens());
             Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
             for (Linear linear : Linear.values()) {
-                Grid grid = settings.kept.getOrDefault(new LinearId(index, linear), method.grid());
                 Tensor energy = energies.of(linear).div(tokens);
-                linears.put(linear, adapted(method, grid, original.weight(linear), energy));
+                LinearId id = new LinearId(index, linear);
+                linears.put(linear, adapted(method, id, original.weight(linear), energy));
             }
             return linears;
         });
     }
 
     /** A linear with a grid of its own gets no adapter. */
-    private PackedWeight adapted(Method.ErrorAdapter method, Grid grid, Tensor weight, @Nullable Tensor energy) {
-        return grid.equals(method.grid())
+    private PackedWeight adapted(Method.ErrorAdapter method, LinearId id, Tensor weight, @Nullable Tensor energy) {
+        Grid own = settings.kept.get(id);
+        return own == null
                 ? ErrorAdapter.quantize(weight, energy, method, settings.device)
-                : RoundToNearest.quantize(weight, grid, method.start(), settings.device);
+                : RoundToNearest.quantize(weight, own, method.start(), settings.device);
     }
 
     private void compensate(Method.Gptq method) throws IOException {

@@ -2,6 +2,7 @@ package dev.salient.pipeline;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.format.Checkpoints;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.method.Stage;
@@ -55,7 +56,9 @@ final class Manifest {
                 .put("saliencySamples", settings.calibration().saliencySamples())
                 .put("sha256", textHash);
         if (settings.imatrix() != null) {
-            json.put("imatrix", String.valueOf(settings.imatrix().getFileName()));
+            json.putObject("imatrix")
+                    .put("name", String.valueOf(settings.imatrix().getFileName()))
+                    .put("sha256", Checkpoints.hash(settings.imatrix()));
         }
         json.put("seed", settings.seed());
         json.set("machine", machine(settings.machine()));

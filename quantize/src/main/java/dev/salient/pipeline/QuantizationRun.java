@@ -80,6 +80,9 @@ public final class QuantizationRun {
             Checkpoints.requireFinite(original);
             QuantizationRun run = new QuantizationRun(settings, listener, original);
             run.requireGridFits(settings.kept());
+            if (settings.imatrix() != null) {
+                Imatrix.read(settings.imatrix(), original.weights().config()); // what is wrong with it is said now
+            }
             try (RunFolder folder = RunFolder.open(settings.out(), settings.resume())) {
                 return run.quantize(folder);
             }
@@ -89,6 +92,17 @@ public final class QuantizationRun {
     private void requireGridFits(Map<LinearId, Grid> kept) {
         for (Linear linear : Linear.values()) {
             settings.method().grid().groupSizeFor(linear.in(config));
+        }
+        if (settings.method() instanceof Method.ErrorAdapter adapter) {
+            for (Linear linear : Linear.values()) {
+                int least = Math.min(linear.out(config), linear.in(config));
+                require(
+                        adapter.rank() <= least,
+                        "--rank: got %d, want at most %d, the smaller side of %s",
+                        adapter.rank(),
+                        least,
+                        linear.label());
+            }
         }
         kept.forEach((id, grid) -> {
             require(
@@ -103,6 +117,12 @@ public final class QuantizationRun {
 
     private Outcome quantize(RunFolder folder) throws IOException {
         boolean looksAtData = settings.method().looksAtData();
+        require(
+                settings.targetBits() == 0
+                        || settings.targetBits() >= Plan.bitsPerWeight(config, settings.method(), settings.kept()),
+                "--target-bpw: got %s, want at least %.3f, what the method's grid takes",
+                settings.targetBits(),
+                Plan.bitsPerWeight(config, settings.method(), settings.kept()));
         boolean chooses = settings.budget() > 0 || settings.targetBits() > 0;
         List<int[]> windows = looksAtData || chooses ? windows(folder) : List.of();
         String modelHash = Checkpoints.hash(settings.model());
@@ -122,17 +142,16 @@ public final class QuantizationRun {
                 0, Math.min(windows.size(), settings.calibration().samples()));
         try (DiskBlocks blocks = new DiskBlocks(folder, model, saliency)) {
             listener.began("quantize", blocks.stepsInAll());
-            new BlockStream(
-                            original.weights(),
-                            new BlockStream.Settings(
-                                    settings.method(),
-                                    kept,
-                                    training,
-                                    settings.seed(),
-                                    device,
-                                    plan.spills() ? folder.spill() : null),
-                            blocks)
-                    .run();
+            if (!model.isFinished()) { // else a run was stopped after its last block
+                BlockStream.Settings all = new BlockStream.Settings(
+                        settings.method(),
+                        kept,
+                        training,
+                        settings.seed(),
+                        device,
+                        plan.spills() ? folder.spill() : null);
+                new BlockStream(original.weights(), all, blocks).run();
+            }
             model.finish(note(plan, kept));
             folder.finish(folder.curves(config.blockCount()), results(plan));
             new RunReport(settings.out(), settings.machine().threads(), original, saliency).write(listener);
@@ -144,6 +163,7 @@ public final class QuantizationRun {
                 folder.log("saliency " + speed(products, found.nanos(), plan));
             }
             folder.log("trained " + speed(blocks.work, blocks.nanos, plan));
+            folder.deleteWork();
             return new Outcome(settings.out(), plan.bitsPerWeight(), Duration.ofNanos(blocks.nanos), share);
         }
     }

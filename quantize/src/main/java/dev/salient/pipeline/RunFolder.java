@@ -89,6 +89,17 @@ final class RunFolder implements AutoCloseable {
         }
     }
 
+    private boolean holdsOnlyWork() throws IOException {
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) {
+                if (!file.equals(work)) {
+                    return false;
+                }
+            }
+            return true;
+        }
+    }
+
     private static boolean isEmpty(Path folder) throws IOException {
         try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
             return !files.iterator().hasNext();
@@ -125,6 +136,15 @@ final class RunFolder implements AutoCloseable {
                 }
             }
             return was.size() == is.size() ? null : "%s: the settings were others".formatted(place);
+        }
+        if (was.isArray() && is.isArray() && was.size() == is.size()) {
+            for (int i = 0; i < is.size(); i++) {
+                String found = difference(place + "." + i, was.path(i), is.path(i));
+                if (found != null) {
+                    return found;
+                }
+            }
+            return null;
         }
         return was.toString().equals(is.toString()) ? null : "%s: got %s, want %s as before".formatted(place, is, was);
     }
@@ -188,7 +208,8 @@ final class RunFolder implements AutoCloseable {
     }
 
     /**
-     * Writes the manifest, and takes away what was needed only on the way.
+     * Writes the manifest; what was needed only on the way stays until {@link #deleteWork}, so that a run that is stopped
+     * before its report can be resumed.
      *
      * @param curves of the blocks, see {@link #curves}
      */
@@ -197,10 +218,10 @@ final class RunFolder implements AutoCloseable {
         manifest.setAll(results);
         manifest.set("blocks", curves);
         write(folder.resolve(MANIFEST), manifest);
-        deleteWork();
     }
 
-    private void deleteWork() throws IOException {
+    /** Takes away what was needed only on the way. */
+    void deleteWork() throws IOException {
         try (var files = Files.walk(work)) {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.deleteIfExists(file);
@@ -221,11 +242,9 @@ final class RunFolder implements AutoCloseable {
     /** Lets go of the folder; a run that finished no block and took no step leaves nothing behind. */
     @Override
     public void close() throws IOException {
-        if (Files.isDirectory(work) && !hasCurve(0) && !Files.exists(tuningState())) {
+        if (Files.isDirectory(work) && !hasCurve(0) && !Files.exists(tuningState()) && holdsOnlyWork()) {
             deleteWork();
-            if (isEmpty(folder)) {
-                Files.delete(folder);
-            }
+            Files.delete(folder);
         }
         lock.release();
         channel.close();

@@ -18,6 +18,7 @@ import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.StoredType;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.method.Tuning;
+import dev.salient.model.BlockWeights;
 import dev.salient.model.ModelConfig;
 import dev.salient.tensor.Shape;
 import dev.salient.torch.TorchDevice;
@@ -145,6 +146,7 @@ public final class TuneRun {
         int tokens = settings.calibration().tokens();
         int windows = text.training().size() + text.heldOut().size();
         int graphs = TuneMemory.graphs(config, settings.tuning(), tokens, machine.memoryBytes());
+        requireRoom();
         Activations.Size size = new Activations.Size(windows, tokens, config.hiddenSize());
         try (Activations wanted = Activations.inFile(size, folder.spill().resolve("wanted"));
                 TorchScope scope = new TorchScope();
@@ -163,11 +165,28 @@ public final class TuneRun {
             folder.finish(source.path("blocks"), results);
         }
         new RunReport(settings.out(), machine.threads(), original, null).write(listener);
+        folder.deleteWork();
         return new Outcome(settings.out(), curve);
     }
 
+    /** A state is written beside the one before it, and the hidden states beside both. */
+    private void requireRoom() throws IOException {
+        long state = 12 * config.linearWeightCount();
+        long states = (long) settings.calibration().samples()
+                * settings.calibration().tokens()
+                * config.hiddenSize()
+                * Float.BYTES;
+        long need = 2 * state + states + config.linearWeightCount();
+        long free = Files.getFileStore(settings.out()).getUsableSpace();
+        require(
+                need <= free,
+                "%s: %d MB are free, want %d MB to keep the run's state: make room",
+                settings.out(),
+                free >> 20,
+                need >> 20);
+    }
+
     private void train(RunFolder folder, QuantizedFolder model, Tuner tuner) throws IOException {
-        int every = Math.max(1, tuner.stepsInAll() / CHECKS);
         listener.began("tune", tuner.stepsInAll());
         listener.reached(tuner.stepsDone());
         if (curve.isEmpty()) {
@@ -179,8 +198,7 @@ public final class TuneRun {
             sum += tuner.step();
             since++;
             listener.reached(tuner.stepsDone());
-            int left = tuner.stepsInAll() - tuner.stepsDone();
-            if (left == 0 || (tuner.stepsDone() % every == 0 && left >= every / 2)) {
+            if (looksAfter(tuner.stepsDone(), tuner.stepsInAll())) {
                 check(folder, model, tuner, sum / since);
                 sum = 0;
                 since = 0;
@@ -188,13 +206,19 @@ public final class TuneRun {
         }
     }
 
+    /** Whether a step is one of those, evenly spread and the last among them, after which the held-out loss is looked at. */
+    private static boolean looksAfter(int step, int steps) {
+        return (long) step * CHECKS / steps > (long) (step - 1) * CHECKS / steps;
+    }
+
     /** Looks at the held-out loss, writes the blocks where none was lower, and then the state to go on from. */
     private void check(RunFolder folder, QuantizedFolder model, Tuner tuner, double training) throws IOException {
-        Point point = new Point(tuner.stepsDone(), training, tuner.heldOutLoss());
+        List<BlockWeights> packed = tuner.pack();
+        Point point = new Point(tuner.stepsDone(), training, tuner.heldOutLoss(packed));
         boolean first = curve.isEmpty();
         if (first || point.heldOut() < best(curve).heldOut()) {
-            for (int block = 0; block < config.blockCount(); block++) {
-                model.writeBlock(block, tuner.pack(block));
+            for (int block = 0; block < packed.size(); block++) {
+                model.writeBlock(block, packed.get(block));
             }
         }
         curve.add(point);

@@ -59,14 +59,20 @@ public record TrainedLinear(
      */
     public static TrainedLinear ofStored(PackedWeight stored, Tensor original, TorchDevice device) {
         if (!(stored instanceof LowRank adapted)) {
-            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) stored, original, device);
+            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) stored, original, original, device);
             return new TrainedLinear(groups, null, null, 0, Place.BEFORE_ADAPTER);
         }
         Tensor a = device.values(adapted.a());
         Tensor b = device.values(adapted.b());
-        Tensor below = original.sub(b.mm(a), new Scalar(adapted.scaling()));
-        ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) adapted.base(), below, device);
-        return new TrainedLinear(groups, a, b, adapted.scaling(), Place.BEFORE_ADAPTER);
+        try (TorchScope scope = new TorchScope()) {
+            Tensor below = original.sub(b.mm(a), new Scalar(adapted.scaling()));
+            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) adapted.base(), original, below, device);
+            for (Tensor part : List.of(
+                    groups.latent(), groups.max(), groups.min(), groups.upper(), groups.lower(), groups.values())) {
+                scope.keep(part);
+            }
+            return new TrainedLinear(groups, a, b, adapted.scaling(), Place.BEFORE_ADAPTER);
+        }
     }
 
     /** The leaf, [out, in]. */

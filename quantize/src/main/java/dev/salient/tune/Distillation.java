@@ -10,6 +10,7 @@ import dev.salient.torch.TorchScope;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.IntConsumer;
+import java.util.function.IntFunction;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -59,21 +60,35 @@ final class Distillation {
         this.rope = Rope.of(original.config(), windows.getFirst().length, device);
     }
 
-    /** The mean KL divergence over these windows, nats a token. */
-    double loss(List<Integer> batch) {
-        double sum = 0;
-        for (int sample : batch) {
-            try (TorchScope scope = new TorchScope()) {
-                Tensor states = original.embed(ids(sample));
-                for (TorchLanguageModel.Block block : blocks) {
-                    try (TorchScope inner = new TorchScope()) {
-                        states = inner.keep(block.forward(states, rope).detach());
+    /**
+     * The mean KL divergence of a model over these windows, nats a token.
+     *
+     * @param blockAt its blocks; each is asked for once, within a scope that frees it
+     */
+    double loss(List<Integer> batch, IntFunction<TorchLanguageModel.Block> blockAt) {
+        try (TorchScope scope = new TorchScope()) {
+            Tensor[] states = new Tensor[batch.size()];
+            for (int w = 0; w < states.length; w++) {
+                states[w] = original.embed(ids(batch.get(w)));
+            }
+            for (int index = 0; index < blocks.size(); index++) {
+                try (TorchScope outer = new TorchScope()) {
+                    TorchLanguageModel.Block block = blockAt.apply(index);
+                    for (int w = 0; w < states.length; w++) {
+                        try (TorchScope inner = new TorchScope()) {
+                            states[w].copy_(block.forward(states[w], rope).detach());
+                        }
                     }
                 }
-                sum += compare(wanted(sample), normed(states), null);
             }
+            double sum = 0;
+            for (int w = 0; w < states.length; w++) {
+                try (TorchScope inner = new TorchScope()) {
+                    sum += compare(wanted(batch.get(w)), normed(states[w]), null);
+                }
+            }
+            return sum / (batch.size() * (double) wanted.tokens());
         }
-        return sum / (batch.size() * (double) wanted.tokens());
     }
 
     /**
@@ -94,11 +109,14 @@ final class Distillation {
                 sum += compare(wanted(batch.get(w)), normed, byNormed);
                 double tokens = batch.size() * (double) wanted.tokens();
                 normed.mul(byNormed.mul_(new Scalar(1 / tokens))).sum().backward();
-                gradients[w] = states.grad();
+                gradients[w] = states.grad().detach();
             }
             for (int block = blocks.size() - 1; block >= 0; block--) {
                 for (int w = 0; w < batch.size(); w++) {
-                    gradients[w] = backward(block, passed[block][w], gradients[w]);
+                    Tensor above = gradients[w];
+                    gradients[w] = backward(block, passed[block][w], above);
+                    above.close(); // what is done with is freed now, not at the step's end
+                    passed[block][w].input.close();
                 }
                 onBlock.accept(block);
             }
@@ -117,7 +135,8 @@ final class Distillation {
         Tensor states = original.embed(ids(sample));
         int kept = graphs / passed[0].length;
         for (int block = 0; block < blocks.size(); block++) {
-            Tensor input = states.detach().requires_grad_(true);
+            Tensor input = states.detach();
+            input.requires_grad_(true);
             try (TorchScope inner = new TorchScope()) {
                 Tensor output = blocks.get(block).forward(input, rope);
                 boolean keeps = blocks.size() - block <= kept;
@@ -134,7 +153,7 @@ final class Distillation {
             Tensor output = passed.output == null ? blocks.get(block).forward(passed.input, rope) : passed.output;
             // the scalar whose gradient by the output is the one that came from above
             output.mul(gradient).sum().backward();
-            Tensor below = inner.keep(passed.input.grad());
+            Tensor below = inner.keep(passed.input.grad().detach()); // of its own: the input is closed before it
             if (passed.output != null) {
                 passed.output.close(); // its graph goes with it
             }

@@ -2,11 +2,15 @@ package dev.salient.tune;
 
 import dev.salient.fakequant.ClippedGroups;
 import dev.salient.fakequant.FakeQuant;
+import dev.salient.method.Grid;
+import dev.salient.packed.GroupAffine;
+import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.TrainedLinear;
 import dev.salient.torch.AdamW;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,6 +30,8 @@ final class StraightThrough implements TunedWeight {
     private final TrainedLinear linear;
     private final FakeQuant fakeQuant;
     private final AdamW optimizer = AdamW.standard();
+    /** Whether zero points follow from signs, as in symmetric grids: then both ends move alike, or they would cost bits. */
+    private final boolean keepsZeros;
 
     /**
      * A linear as it is stored.
@@ -37,6 +43,8 @@ final class StraightThrough implements TunedWeight {
         this.linear = TrainedLinear.ofStored(stored, original, device);
         this.fakeQuant = fakeQuant;
         ClippedGroups groups = linear.groups();
+        GroupAffine base = (GroupAffine) (stored instanceof LowRank adapted ? adapted.base() : stored);
+        keepsZeros = groups.grid() instanceof Grid.Affine && base.zerosFollowFromSigns();
         optimizer.add(groups.upper(), CLIPPING);
         optimizer.add(groups.lower(), CLIPPING);
         optimizer.add(groups.latent(), WEIGHT);
@@ -52,7 +60,13 @@ final class StraightThrough implements TunedWeight {
     @Override
     public void step(Rates rates) {
         try (TorchScope scope = new TorchScope()) {
-            List<Tensor> gradients = linear.gradients(fakeQuant, true, null).gradients();
+            List<Tensor> gradients =
+                    new ArrayList<>(linear.gradients(fakeQuant, true, null).gradients());
+            if (keepsZeros) {
+                Tensor both = gradients.get(0).add(gradients.get(1));
+                gradients.set(0, both);
+                gradients.set(1, both);
+            }
             optimizer.step(
                     gradients,
                     new AdamW.Group(2 * rates.scale(), 0), // at sigmoid(0) the range follows half the logit

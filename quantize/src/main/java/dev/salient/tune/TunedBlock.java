@@ -8,6 +8,7 @@ import dev.salient.model.ModelConfig;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.DType;
 import dev.salient.torch.AdamW;
 import dev.salient.torch.TorchBlock;
 import dev.salient.torch.TorchDevice;
@@ -85,7 +86,7 @@ final class TunedBlock implements AutoCloseable {
         }
     }
 
-    /** The stored form of what it is now. */
+    /** The stored form of what it is now; gains in fp32, since a step may be less than what 16 bits tell apart. */
     BlockWeights pack() {
         Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
         for (Linear linear : Linear.values()) {
@@ -93,9 +94,8 @@ final class TunedBlock implements AutoCloseable {
             linears.put(linear, own == null ? stored.linear(linear) : own.pack());
         }
         return new BlockWeights(
-                TorchDevice.stored(
-                        block.block().attentionNorm(), stored.attentionNorm().dtype()),
-                TorchDevice.stored(block.block().mlpNorm(), stored.mlpNorm().dtype()),
+                TorchDevice.stored(block.block().attentionNorm(), DType.F32),
+                TorchDevice.stored(block.block().mlpNorm(), DType.F32),
                 linears);
     }
 

@@ -9,6 +9,7 @@ import dev.salient.fakequant.TensorFakeQuant;
 import dev.salient.method.Cosine;
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.torch.NumericException;
 import dev.salient.torch.TorchDevice;
@@ -38,6 +39,7 @@ public final class Tuner implements AutoCloseable {
     private final TorchScope scope = new TorchScope();
     private final List<TunedBlock> blocks = new ArrayList<>();
     private final Distillation distillation;
+    private final ModelConfig config;
     private final int steps;
     private int done;
 
@@ -83,18 +85,27 @@ public final class Tuner implements AutoCloseable {
         this.text = text;
         this.device = device;
         this.steps = steps(tuning, text.training().size());
+        this.config = original.config();
+        try {
+            this.distillation = start(original, quantized, wanted, graphs);
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private Distillation start(ModelWeights original, ModelWeights quantized, Activations wanted, int graphs) {
         TorchLanguageModel teacher = TorchLanguageModel.load(original, device);
         FakeQuant fakeQuant = device.isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
         int linears = 0;
         for (int b = 0; b < teacher.blocks().size(); b++) {
             BlockWeights stored = quantized.blocks().get(b);
-            TunedBlock block =
-                    new TunedBlock(original.config(), stored, teacher.blocks().get(b), tuning, fakeQuant, device);
+            TunedBlock block = new TunedBlock(config, stored, teacher.blocks().get(b), tuning, fakeQuant, device);
             blocks.add(block);
             linears += block.tunedLinears();
         }
         require(linears > 0, "tuning: got a model without linears in groups, want one that quantize wrote");
-        distillation = new Distillation(
+        return new Distillation(
                 teacher, blocks.stream().map(TunedBlock::block).toList(), text.all(), wanted, graphs, device);
     }
 
@@ -145,16 +156,18 @@ public final class Tuner implements AutoCloseable {
         return order.subList(from, from + tuning.batch());
     }
 
-    /** The mean KL divergence over the held-out windows, nats a token. */
-    public double heldOutLoss() {
-        int first = text.training().size();
-        return distillation.loss(
-                IntStream.range(first, first + text.heldOut().size()).boxed().toList());
+    /** The stored form of all blocks as they are now. */
+    public List<BlockWeights> pack() {
+        return blocks.stream().map(TunedBlock::pack).toList();
     }
 
-    /** The stored form of a block as it is now. */
-    public BlockWeights pack(int block) {
-        return blocks.get(block).pack();
+    /** The mean KL divergence of these blocks, as they are stored, over the held-out windows; nats a token. */
+    public double heldOutLoss(List<BlockWeights> packed) {
+        int first = text.training().size();
+        List<Integer> samples =
+                IntStream.range(first, first + text.heldOut().size()).boxed().toList();
+        return distillation.loss(
+                samples, block -> TorchLanguageModel.loadExactBlock(config, packed.get(block), device));
     }
 
     /** All that a later run needs to go on alike, by name. */

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Against the alternation written out once more, and by what it is for: groups with outliers. */
+/** Against the alternation written out once more, on groups with outliers. */
 class HqqTest {
     private static final TorchDevice CPU = TorchDevice.of("cpu");
     private static final int OUT = 8;
@@ -76,8 +76,8 @@ class HqqTest {
                         least = error;
                         best = d;
                     }
-                    // where two steps' errors are equal but for rounding, either may be the last
-                    assertThat((double) got.scale(row, g)).isCloseTo(best, within(best * 0x1p-9));
+                    // sums of two orders may round to neighbours in fp16
+                    assertThat((double) got.scale(row, g)).isCloseTo(best, within(best * 0x1p-10));
                     assertThat((float) got.zero(row, g)).isEqualTo(begun.zero());
                 }
             }

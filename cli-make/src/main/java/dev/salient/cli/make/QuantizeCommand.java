@@ -12,6 +12,7 @@ import dev.salient.cli.SeedOption;
 import dev.salient.cli.ThreadsOption;
 import dev.salient.cli.Words;
 import dev.salient.method.Grid;
+import dev.salient.method.Method;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.pipeline.QuantizationRun;
@@ -120,12 +121,23 @@ final class QuantizeCommand implements Command {
     }
 
     @Override
-    public void run(Console console) throws IOException {
+    public void check() {
+        settings();
+    }
+
+    private RunSettings settings() {
         Preset preset = method.preset();
-        RunSettings settings = new RunSettings(
+        Method chosen = method.method();
+        require(
+                imatrix == null
+                        || (chosen instanceof Method.PartialRetraining retraining
+                                && retraining.preserves()
+                                && retraining.preservation().saliency().looksAtInputs()),
+                "--imatrix: got a file for a method that does not look at it, want --saliency activation or wanda");
+        return new RunSettings(
                 model.path(),
                 out,
-                method.method(),
+                chosen,
                 kept(),
                 imatrix,
                 budget == null ? (target == 0 ? preset.budget() : 0) : budget,
@@ -138,6 +150,11 @@ final class QuantizeCommand implements Command {
                 new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), CacheFolder.path()),
                 seed.seed(),
                 resume);
+    }
+
+    @Override
+    public void run(Console console) throws IOException {
+        RunSettings settings = settings();
         QuantizationRun.Outcome outcome;
         try (ConsoleListener listener = new ConsoleListener(console)) {
             outcome = QuantizationRun.run(settings, listener);

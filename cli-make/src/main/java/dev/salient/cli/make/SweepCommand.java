@@ -1,5 +1,7 @@
 package dev.salient.cli.make;
 
+import static dev.salient.tensor.Preconditions.require;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
@@ -36,6 +38,9 @@ import picocli.CommandLine.Parameters;
 final class SweepCommand implements Command {
     private static final ObjectMapper JSON = new ObjectMapper();
 
+    /** Where the sweep keeps how each model was made. */
+    private static final String MADE = ".sweep";
+
     @Mixin
     private final CommonOptions common = new CommonOptions();
 
@@ -55,15 +60,19 @@ final class SweepCommand implements Command {
         SweepRecipe read = SweepRecipe.read(recipe);
         Path base = Objects.requireNonNull(recipe.toAbsolutePath().getParent());
         List<SweepRecipe.Model> models = read.models(base, out);
-        for (SweepRecipe.Model model : models) { // before the first hour, not after it
+        for (Path file : read.files(base)) { // before the first hour, not after it
+            require(Files.exists(file), "%s: got no such file, which the recipe names", file);
+        }
+        for (SweepRecipe.Model model : models) {
             Steps.check(model.make());
             Steps.check(read.evaluation(base, out.resolve(model.folder())));
         }
-        Files.createDirectories(out);
+        Files.createDirectories(out.resolve(MADE));
         int done = 0;
         for (SweepRecipe.Model model : models) {
             done++;
             Path folder = out.resolve(model.folder());
+            settle(model, read.evaluation(base, folder));
             if (Files.exists(folder.resolve("evaluation.json"))) {
                 continue;
             }
@@ -78,6 +87,28 @@ final class SweepCommand implements Command {
             Steps.run(console, read.evaluation(base, folder));
         }
         conclude(console, models);
+    }
+
+    /**
+     * Stores how a model is made and measured, or compares it with how that was done before.
+     *
+     * @throws IllegalArgumentException where a model of this name was made in another way
+     */
+    private void settle(SweepRecipe.Model model, List<String> evaluation) throws IOException {
+        Path file = out.resolve(MADE).resolve(model.folder() + ".json");
+        ObjectNode json = JSON.createObjectNode();
+        model.make().forEach(json.putArray("make")::add);
+        evaluation.forEach(json.putArray("evaluate")::add);
+        if (!Files.exists(file)) {
+            JsonFiles.write(file, json);
+            return;
+        }
+        require(
+                JSON.readTree(Files.readAllBytes(file)).equals(json),
+                "%s: got a model that was made or measured with other options: give the run another name, or delete %s and %s",
+                out.resolve(model.folder()),
+                out.resolve(model.folder()),
+                file);
     }
 
     private void conclude(Console console, List<SweepRecipe.Model> models) throws IOException {

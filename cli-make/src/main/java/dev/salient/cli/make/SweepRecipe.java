@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * @param model a Hugging Face folder or a GGUF file
- * @param calibration texts to quantize and tune on
+ * @param calibration texts to quantize and tune on; without, each model writes its own to quantize on
  * @param text held out, to evaluate on
  * @param quantize options of every run's {@code quantize}
  * @param evaluate options of every {@code evaluate}
@@ -40,6 +40,9 @@ record SweepRecipe(
         List<String> evaluate,
         List<Long> seeds,
         List<Run> runs) {
+    /** What comes behind the name of a model that was tuned. */
+    private static final String TUNED = "-tuned";
+
     private static final JsonMapper MAPPER = JsonMapper.builder()
             .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
             .build();
@@ -52,11 +55,17 @@ record SweepRecipe(
         quantize = quantize == null ? List.of() : List.copyOf(quantize);
         evaluate = evaluate == null ? List.of() : List.copyOf(evaluate);
         seeds = seeds == null || seeds.isEmpty() ? List.of(0L) : List.copyOf(seeds);
-        Set<String> names = new HashSet<>();
-        for (Run run : runs) {
-            require(names.add(run.name), "runs: got %s twice, want names that differ", run.name);
-        }
         runs = List.copyOf(runs);
+        require(seeds.stream().distinct().count() == seeds.size(), "seeds: got %s, want numbers that differ", seeds);
+        require(
+                runs.stream().allMatch(run -> run.tune == null) || !calibration.isEmpty(),
+                "calibration: got none, want texts: tune learns from them");
+        Set<String> folders = new HashSet<>();
+        for (Run run : runs) {
+            for (String folder : folders(run, seeds)) {
+                require(folders.add(folder), "runs: got two models for the folder %s, want other names", folder);
+            }
+        }
     }
 
     /**
@@ -76,6 +85,22 @@ record SweepRecipe(
                     "runs: got name %s, want letters, digits, dots and dashes",
                     name);
         }
+    }
+
+    private static List<String> folders(Run run, List<Long> seeds) {
+        List<String> folders = new ArrayList<>();
+        for (long seed : seeds) {
+            String folder = folder(run, seeds, seed);
+            folders.add(folder);
+            if (run.tune != null) {
+                folders.add(folder + TUNED);
+            }
+        }
+        return folders;
+    }
+
+    private static String folder(Run run, List<Long> seeds, long seed) {
+        return seeds.size() == 1 ? run.name : run.name + "-" + seed;
     }
 
     /**
@@ -114,7 +139,7 @@ record SweepRecipe(
         List<String> texts = calibration.stream().map(text -> in(base, text)).toList();
         for (Run run : runs) {
             for (long seed : seeds) {
-                String folder = seeds.size() == 1 ? run.name : run.name + "-" + seed;
+                String folder = folder(run, seeds, seed);
                 List<String> make = new ArrayList<>(List.of("quantize", in(base, model)));
                 make.addAll(quantize);
                 make.addAll(run.quantize == null ? List.of() : run.quantize);
@@ -123,8 +148,8 @@ record SweepRecipe(
                     List<String> tune = new ArrayList<>(
                             List.of("tune", out.resolve(folder).toString(), "--original", in(base, model)));
                     tune.addAll(run.tune);
-                    String tuned = folder + "-tuned";
-                    models.add(new Model(run.name + "-tuned", tuned, finished(tune, out.resolve(tuned), texts, seed)));
+                    String tuned = folder + TUNED;
+                    models.add(new Model(run.name + TUNED, tuned, finished(tune, out.resolve(tuned), texts, seed)));
                 }
             }
         }
@@ -139,6 +164,13 @@ record SweepRecipe(
             whole.addAll(texts);
         }
         return whole;
+    }
+
+    /** The files that the recipe names, as paths. */
+    List<Path> files(Path base) {
+        List<Path> files = new ArrayList<>(List.of(base.resolve(model), base.resolve(text)));
+        calibration.forEach(file -> files.add(base.resolve(file)));
+        return files;
     }
 
     /** The command line that measures a model. */

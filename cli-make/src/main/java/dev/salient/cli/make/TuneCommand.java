@@ -143,7 +143,11 @@ final class TuneCommand implements Command {
     }
 
     @Override
-    public void run(Console console) throws IOException {
+    public void check() {
+        settings();
+    }
+
+    private TuneRun.Settings settings() {
         Tuning tuning = new Tuning(
                 moves(),
                 epochs,
@@ -153,7 +157,7 @@ final class TuneCommand implements Command {
                 adapterRate,
                 normRate,
                 new CodeSteps(codeRate, codeShare, trust, codeDecay));
-        TuneRun.Settings settings = new TuneRun.Settings(
+        return new TuneRun.Settings(
                 model,
                 original,
                 out,
@@ -162,6 +166,11 @@ final class TuneCommand implements Command {
                 new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), CacheFolder.path()),
                 seed.seed(),
                 resume);
+    }
+
+    @Override
+    public void run(Console console) throws IOException {
+        TuneRun.Settings settings = settings();
         TuneRun.Outcome outcome;
         try (ConsoleListener listener = new ConsoleListener(console)) {
             outcome = TuneRun.run(settings, listener);
