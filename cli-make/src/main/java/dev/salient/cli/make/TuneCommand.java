@@ -102,14 +102,14 @@ final class TuneCommand implements Command {
             paramLabel = "X",
             description =
                     "pv, codes: share of a linear's codes that may change in one step. Default: ${DEFAULT-VALUE}.")
-    private double codeShare = 0.01;
+    private double codeShare = 1e-3;
 
     @Option(
             names = "--trust",
             paramLabel = "X",
             description = "pv, codes: how large a step's change of a linear may be, relative to its values."
                     + " Default: ${DEFAULT-VALUE}.")
-    private double trust = 0.1;
+    private double trust = 0.01;
 
     @Option(
             names = "--code-decay",
