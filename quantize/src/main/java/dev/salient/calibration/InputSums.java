@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -16,7 +17,11 @@ import org.bytedeco.pytorch.global.torch;
 public final class InputSums {
     private final Map<Linear, Tensor> sums = new EnumMap<>(Linear.class);
 
-    private InputSums() {}
+    private final double tokens;
+
+    private InputSums(double tokens) {
+        this.tokens = tokens;
+    }
 
     /** X^T X, [in, in], of a block with its original weights, for these inputs of the block. */
     public static InputSums grams(TorchLanguageModel.Block block, Activations inputs, Rope rope, TorchDevice device) {
@@ -40,7 +45,7 @@ public final class InputSums {
             Rope rope,
             TorchDevice device,
             UnaryOperator<Tensor> sum) {
-        InputSums all = new InputSums();
+        InputSums all = new InputSums((double) inputs.samples() * inputs.tokens());
         for (int sample = 0; sample < inputs.samples(); sample++) {
             try (TorchScope scope = new TorchScope()) {
                 block.block().forward(inputs.get(sample, device), rope, (linear, x) -> {
@@ -66,6 +71,11 @@ public final class InputSums {
     /** The sum for a linear; linears with the same inputs share one. */
     public Tensor of(Linear linear) {
         return Objects.requireNonNull(sums.get(site(linear)));
+    }
+
+    /** The sum for a linear, divided by the tokens. */
+    public Tensor mean(Linear linear) {
+        return of(linear).div(new Scalar(tokens));
     }
 
     private static Linear site(Linear linear) {

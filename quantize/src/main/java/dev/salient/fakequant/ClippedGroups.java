@@ -76,15 +76,14 @@ public record ClippedGroups(
      * reach of its code each weight starts as near to what it should be as it can.
      *
      * @param original [out, in]
-     * @param ideal what the weight should be: the original, less what an adapter adds; [out, in]
+     * @param ideal what the weight should be: the original, less what an adapter adds; [out, in], overwritten
      */
-    public static ClippedGroups ofStored(GroupAffine stored, Tensor original, Tensor ideal, TorchDevice device) {
+    public static ClippedGroups ofStored(GroupAffine stored, Tensor original, float[] ideal, TorchDevice device) {
         try (TorchScope scope = new TorchScope()) {
             int out = stored.out();
             int in = stored.in();
             int size = stored.groupSize();
             int largest = (1 << stored.bits()) - 1;
-            float[] wanted = TorchDevice.toFloats(ideal);
             float[] max = new float[out * stored.groupsPerRow()];
             float[] min = new float[max.length];
             boolean signed = stored.bits() == 2;
@@ -101,7 +100,7 @@ public record ClippedGroups(
                     for (int i = g * size; i < (g + 1) * size; i++) {
                         int level = (mirrored ? largest - stored.code(row, i) : stored.code(row, i)) - zero;
                         int at = row * in + i;
-                        wanted[at] = scale * Math.clamp(wanted[at] / scale, level - REACH, level + REACH);
+                        ideal[at] = scale * Math.clamp(ideal[at] / scale, level - REACH, level + REACH);
                     }
                 }
             }
@@ -111,7 +110,7 @@ public record ClippedGroups(
                     grid,
                     size,
                     original,
-                    scope.keep(device.floats(wanted, out, in)),
+                    scope.keep(device.floats(ideal, out, in)),
                     scope.keep(device.floats(max, shape)),
                     scope.keep(device.floats(min, shape)),
                     scope.keep(device.zeros(shape)),

@@ -10,7 +10,6 @@ import dev.salient.quantizer.RoundToNearest;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -91,8 +90,7 @@ final class BitBudget {
             present.put(move.id, move.to);
             move = best(choices, present, budget - spent);
         }
-        Map<LinearId, Grid> moved =
-                new TreeMap<>(Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
+        Map<LinearId, Grid> moved = new TreeMap<>();
         choices.forEach((id, own) -> {
             Choice last = Objects.requireNonNull(present.get(id));
             if (!last.equals(own.getFirst())) {

@@ -29,7 +29,6 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -131,10 +130,9 @@ final class BlockStream {
         }
         withInputs((index, original, inputs, rope) -> {
             InputSums energies = InputSums.energies(original, inputs, rope, settings.device);
-            Scalar tokens = new Scalar((double) inputs.samples() * inputs.tokens());
             Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
             for (Linear linear : Linear.values()) {
-                Tensor energy = energies.of(linear).div(tokens);
+                Tensor energy = energies.mean(linear);
                 LinearId id = new LinearId(index, linear);
                 linears.put(linear, adapted(method, id, original.weight(linear), energy));
             }
@@ -280,8 +278,7 @@ final class BlockStream {
             Tensor known = blocks.findEnergy(new LinearId(block, linear));
             if (known == null) {
                 measured = measured == null ? InputSums.energies(original, inputs, rope, settings.device) : measured;
-                double tokens = (double) inputs.samples() * inputs.tokens();
-                known = measured.of(linear).div(new Scalar(tokens));
+                known = measured.mean(linear);
             }
             energies.put(linear, known);
         }

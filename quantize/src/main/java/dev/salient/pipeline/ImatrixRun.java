@@ -14,7 +14,6 @@ import dev.salient.torch.TorchScope;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.bytedeco.pytorch.Scalar;
 
 /** Measures the energies of all linears' inputs on some windows. */
 final class ImatrixRun {
@@ -35,11 +34,8 @@ final class ImatrixRun {
                     TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(
                             model.config(), model.blocks().get(index), device);
                     InputSums sums = InputSums.energies(block, states, rope, device);
-                    Scalar count = new Scalar((double) windows.size() * tokens);
                     for (Linear linear : Linear.values()) {
-                        energies.put(
-                                new LinearId(index, linear),
-                                TorchDevice.toFloats(sums.of(linear).div(count)));
+                        energies.put(new LinearId(index, linear), TorchDevice.toFloats(sums.mean(linear)));
                     }
                     Stream.advance(states, states, rope, device, block);
                 }

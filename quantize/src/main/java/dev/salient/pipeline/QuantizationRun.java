@@ -19,10 +19,8 @@ import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
 import dev.salient.saliency.FisherFile;
-import dev.salient.saliency.MassiveActivations;
 import dev.salient.torch.GemmRate;
 import dev.salient.torch.TorchDevice;
-import dev.salient.torch.TorchScope;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -32,7 +30,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.TreeMap;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -44,24 +41,20 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  */
 public final class QuantizationRun {
-    /** Windows in which massive activations are looked for. */
-    private static final int PIVOT_WINDOWS = 4;
-
-    /** The grid that a maker of massive activations is kept in. */
-    private static final Grid KEPT_GRID = new Grid.Affine(8, 64);
-
     private final RunSettings settings;
     private final RunListener listener;
     private final Checkpoint original;
     private final ModelConfig config;
     private final TorchDevice device;
+    private final @Nullable Imatrix imatrix;
 
-    private QuantizationRun(RunSettings settings, RunListener listener, Checkpoint original) {
+    private QuantizationRun(RunSettings settings, RunListener listener, Checkpoint original) throws IOException {
         this.settings = settings;
         this.listener = listener;
         this.original = original;
         this.config = original.weights().config();
         this.device = TorchDevice.of(settings.machine().device());
+        this.imatrix = settings.imatrix() == null ? null : Imatrix.read(settings.imatrix(), config);
     }
 
     /**
@@ -80,9 +73,6 @@ public final class QuantizationRun {
             Checkpoints.requireFinite(original);
             QuantizationRun run = new QuantizationRun(settings, listener, original);
             run.requireGridFits(settings.kept());
-            if (settings.imatrix() != null) {
-                Imatrix.read(settings.imatrix(), original.weights().config()); // what is wrong with it is said now
-            }
             try (RunFolder folder = RunFolder.open(settings.out(), settings.resume())) {
                 return run.quantize(folder);
             }
@@ -127,10 +117,7 @@ public final class QuantizationRun {
         List<int[]> windows = looksAtData || chooses ? windows(folder) : List.of();
         String modelHash = Checkpoints.hash(settings.model());
         SaliencyPass.Result early = settings.targetBits() > 0 ? saliency(windows, modelHash) : null;
-        Map<LinearId, Grid> kept = kept(windows);
-        if (early != null) {
-            kept.putAll(bought(kept, early.file()));
-        }
+        Map<LinearId, Grid> kept = new KeptLinears(original.weights(), settings, device).of(windows, early, listener);
         folder.settle(Manifest.of(settings, kept, modelHash, SaliencyPass.hash(windows)));
         Plan plan = plan(kept);
         listener.planned(plan);
@@ -202,75 +189,6 @@ public final class QuantizationRun {
         return settings.method() instanceof Method.PartialRetraining retraining
                 && retraining.preserves()
                 && retraining.preservation().saliency().looksAtGradients();
-    }
-
-    /** Linears kept by the user's word, and those that the budget pays for: makers of massive activations. */
-    private Map<LinearId, Grid> kept(List<int[]> windows) {
-        Map<LinearId, Grid> kept =
-                new TreeMap<>(java.util.Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
-        kept.putAll(settings.kept());
-        if (settings.budget() == 0) {
-            return kept;
-        }
-        double plain = Plan.bitsPerWeight(config, settings.method(), kept);
-        List<int[]> few = windows.subList(0, Math.min(PIVOT_WINDOWS, windows.size()));
-        for (MassiveActivations.Maker maker : MassiveActivations.find(original.weights(), few, device)) {
-            for (Linear linear : List.of(Linear.DOWN, Linear.UP, Linear.GATE)) {
-                LinearId id = new LinearId(maker.block(), linear);
-                Map<LinearId, Grid> more = new TreeMap<>(
-                        java.util.Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
-                more.putAll(kept);
-                more.putIfAbsent(id, KEPT_GRID);
-                if (Plan.bitsPerWeight(config, settings.method(), more) - plain <= settings.budget()) {
-                    kept = more;
-                }
-            }
-        }
-        if (kept.size() > settings.kept().size()) {
-            listener.note("kept in 8 bits, since they make massive activations: " + kept.keySet());
-        }
-        return kept;
-    }
-
-    /** Linears that the bits left over buy a richer grid. */
-    private Map<LinearId, Grid> bought(Map<LinearId, Grid> kept, FisherFile fisher) throws IOException {
-        double plain = Plan.bitsPerWeight(config, settings.method(), kept);
-        require(
-                settings.targetBits() >= plain,
-                "--target-bpw: got %s, want at least %.3f, what the method's grid takes%s",
-                settings.targetBits(),
-                plain,
-                kept.isEmpty() ? "" : " with the linears that are kept");
-        Map<LinearId, List<BitBudget.Choice>> choices =
-                new TreeMap<>(java.util.Comparator.comparingInt(LinearId::block).thenComparing(LinearId::linear));
-        double budget = (settings.targetBits() - plain) * config.linearWeightCount();
-        listener.began("bits", config.blockCount());
-        for (int block = 0; block < config.blockCount(); block++) {
-            try (TorchScope scope = new TorchScope()) {
-                Map<Linear, Tensor> saliency = fisher.read(block, device);
-                for (Linear linear : Linear.values()) {
-                    LinearId id = new LinearId(block, linear);
-                    if (!kept.containsKey(id)) {
-                        Tensor weight = device.halfPrecisionValues(
-                                original.weights().blocks().get(block).linear(linear));
-                        double adapterBits = 16.0 * settings.method().rank() * (weight.size(0) + weight.size(1));
-                        choices.put(
-                                id,
-                                BitBudget.choices(
-                                        weight,
-                                        Objects.requireNonNull(saliency.get(linear)),
-                                        settings.method().grid(),
-                                        adapterBits,
-                                        device));
-                        budget += choices.get(id).getFirst().bits();
-                    }
-                }
-            }
-            listener.reached(block + 1L);
-        }
-        Map<LinearId, Grid> bought = BitBudget.spend(choices, budget);
-        listener.note("in more bits than the others: " + bought.keySet());
-        return bought;
     }
 
     private Plan plan(Map<LinearId, Grid> kept) {
@@ -354,18 +272,16 @@ public final class QuantizationRun {
         private final RunFolder folder;
         private final QuantizedFolder model;
         private final @Nullable FisherFile saliency;
-        private final @Nullable Imatrix imatrix;
         private final Arena arena = Arena.ofShared();
         private final int stepsPerBlock;
         private long nanos;
         private double work;
         private long blockBegan;
 
-        DiskBlocks(RunFolder folder, QuantizedFolder model, @Nullable FisherFile saliency) throws IOException {
+        DiskBlocks(RunFolder folder, QuantizedFolder model, @Nullable FisherFile saliency) {
             this.folder = folder;
             this.model = model;
             this.saliency = saliency;
-            this.imatrix = settings.imatrix() == null ? null : Imatrix.read(settings.imatrix(), config);
             this.stepsPerBlock = switch (settings.method()) {
                 case Method.PartialRetraining retraining ->
                     PartialRetrainer.stepsPerBlock(

@@ -7,9 +7,6 @@ import dev.salient.model.ModelConfig;
 
 /** What tuning takes of memory. */
 final class TuneMemory {
-    /** The JVM, libtorch and their code. */
-    private static final long BASE_BYTES = 600L << 20;
-
     private TuneMemory() {}
 
     /**
@@ -37,7 +34,7 @@ final class TuneMemory {
         long states = (long) tuning.batch() * tokens * config.hiddenSize() * (config.blockCount() + 1) * Float.BYTES;
         long logits = 5L * 128 * config.vocabSize() * Float.BYTES;
         long block = 6 * config.linearWeightCount() / config.blockCount() * Float.BYTES;
-        return BASE_BYTES + weights + ends + states + logits + block + graph(config, tokens);
+        return Plan.BASE_BYTES + weights + ends + states + logits + block + graph(config, tokens);
     }
 
     /** Bytes of one block's graph for one window. */

@@ -12,28 +12,20 @@ import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.format.FormatException;
 import dev.salient.format.gptq.QuantizedFolder;
-import dev.salient.format.safetensors.SafetensorsFile;
-import dev.salient.format.safetensors.SafetensorsWriter;
-import dev.salient.format.safetensors.SafetensorsWriter.Payload;
-import dev.salient.format.safetensors.StoredType;
-import dev.salient.format.safetensors.TensorStore;
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.ModelConfig;
-import dev.salient.tensor.Shape;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
+import dev.salient.train.TensorState;
 import dev.salient.tune.Tuner;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.bytedeco.pytorch.Tensor;
 
 /**
  * Tunes a quantized model end to end into a new folder; a run can be stopped and resumed from its last look at the held-out
@@ -226,7 +218,7 @@ public final class TuneRun {
                 + (first ? "" : String.format(Locale.ROOT, ", training %.4f", point.training()));
         listener.note(line);
         folder.log(line);
-        write(folder.tuningState(), tuner);
+        TensorState.write(folder.tuningState(), Map.of("curve", JSON.writeValueAsString(curve)), tuner.state());
     }
 
     private Tuner.Text text() throws IOException {
@@ -258,18 +250,12 @@ public final class TuneRun {
     }
 
     private ObjectNode manifest(JsonNode source, Tuner.Text text) throws IOException {
-        ObjectNode json = JSON.createObjectNode();
-        source.properties().forEach(field -> json.set(field.getKey(), field.getValue()));
+        ObjectNode json = source.deepCopy();
         json.remove("blocks");
         json.putObject("model")
                 .put("name", String.valueOf(settings.original().getFileName()))
                 .put("sha256", Checkpoints.hash(settings.original()));
-        ObjectNode own = json.putArray("tunings").addObject();
-        if (source.path("tunings").isArray()) {
-            json.withArray("tunings").removeAll();
-            source.path("tunings").forEach(json.withArray("tunings")::add);
-            own = json.withArray("tunings").addObject();
-        }
+        ObjectNode own = json.withArray("tunings").addObject();
         Tuning tuning = settings.tuning();
         own.put("salient", Manifest.version())
                 .put("from", Checkpoints.hash(settings.quantized()))
@@ -308,50 +294,18 @@ public final class TuneRun {
                 best.step());
     }
 
-    private void write(Path file, Tuner tuner) throws IOException {
-        Map<String, String> metadata = Map.of("curve", JSON.writeValueAsString(curve));
-        Map<String, Payload> tensors = new LinkedHashMap<>();
-        tuner.state().forEach((name, tensor) -> tensors.put(name, payload(tensor)));
-        SafetensorsWriter.write(file, metadata, tensors);
-    }
-
-    private static Payload payload(Tensor tensor) {
-        return new Payload(StoredType.F32, shape(tensor), channel -> {
-            try (TorchScope scope = new TorchScope()) {
-                SafetensorsWriter.write(
-                        channel, TorchDevice.memory(tensor.detach().cpu().contiguous()));
-            }
-        });
-    }
-
-    private static Shape shape(Tensor tensor) {
-        int[] shape = new int[Math.toIntExact(tensor.dim())];
-        for (int axis = 0; axis < shape.length; axis++) {
-            shape[axis] = Math.toIntExact(tensor.size(axis));
-        }
-        return Shape.of(shape);
-    }
-
     private void restore(Path file, Tuner tuner) throws IOException {
-        try (Arena arena = Arena.ofConfined()) {
-            SafetensorsFile stored = SafetensorsFile.open(file, arena);
-            String points = stored.metadata().get("curve");
-            if (points == null) {
-                throw new FormatException("%s: got no curve, want the state of a run: delete the folder", file);
-            }
-            curve.addAll(JSON.readValue(points, POINTS));
-            TensorStore store = TensorStore.of(String.valueOf(file.getFileName()), stored);
-            for (Map.Entry<String, Tensor> part : tuner.state().entrySet()) {
-                try (TorchScope scope = new TorchScope()) {
-                    Tensor into = part.getValue().detach();
-                    int[] shape = shape(into).dimensions().stream()
-                            .mapToInt(Integer::intValue)
-                            .toArray();
-                    into.copy_(tuner.device().values(store.expect(part.getKey()).expectReal(shape)));
-                }
-            }
-            store.expectAllRead();
-            tuner.restored(curve.getLast().step());
-        }
+        TensorState.read(
+                file,
+                metadata -> {
+                    String points = metadata.get("curve");
+                    if (points == null) {
+                        throw new FormatException("%s: got no curve, want the state of a run: delete the folder", file);
+                    }
+                    curve.addAll(JSON.readValue(points, POINTS));
+                },
+                tuner.state(),
+                tuner.device());
+        tuner.restored(curve.getLast().step());
     }
 }

@@ -1,9 +1,7 @@
 package dev.salient.quantizer;
 
 import dev.salient.method.Method;
-import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
-import dev.salient.tensor.DType;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import org.bytedeco.pytorch.Scalar;
@@ -32,46 +30,36 @@ public final class ErrorAdapter {
     public static PackedWeight quantize(
             Tensor weight, @Nullable Tensor energy, Method.ErrorAdapter method, TorchDevice device) {
         try (TorchScope scope = new TorchScope()) {
-            @Nullable Adapter adapter = null;
-            PackedWeight rounded = null;
-            for (int turn = 0; turn < method.turns(); turn++) {
-                Tensor rest = adapter == null ? weight : weight.sub(adapter.product());
+            PackedWeight rounded = RoundToNearest.quantize(weight, method.grid(), method.start(), device);
+            TrainedAdapter adapter = fit(weight, rounded, energy, method, device);
+            for (int turn = 1; turn < method.turns(); turn++) {
+                Tensor rest = weight.sub(adapter.b().mm(adapter.a()));
                 rounded = RoundToNearest.quantize(rest, method.grid(), method.start(), device);
-                adapter = Adapter.of(weight.sub(device.exactValues(rounded)), energy, method.rank());
+                adapter = fit(weight, rounded, energy, method, device);
             }
-            if (rounded == null || adapter == null) {
-                throw new AssertionError("a method takes at least one turn");
-            }
-            return new LowRank(
-                    rounded, TorchDevice.stored(adapter.a, DType.F16), TorchDevice.stored(adapter.b, DType.F16), 1);
+            return adapter.over(rounded);
         }
     }
 
-    /**
-     * The nearest matrix of a rank, as a product.
-     *
-     * @param a [rank, in]
-     * @param b [out, rank]
-     */
-    record Adapter(Tensor a, Tensor b) {
-        static Adapter of(Tensor error, @Nullable Tensor energy, int rank) {
-            Tensor weighed = error;
-            @Nullable Tensor scale = null;
-            if (energy != null) {
-                Tensor root = energy.sqrt();
-                scale = root.add(new Scalar(LEAST_SHARE * root.mean().item_double()))
-                        .to(torch.ScalarType.Float);
-                weighed = error.mul(scale);
-            }
-            var parts = torch.linalg_svd(weighed, false, new org.bytedeco.pytorch.StringViewOptional());
-            Tensor root = parts.get1().narrow(0, 0, rank).sqrt();
-            Tensor b = parts.get0().narrow(1, 0, rank).mul(root);
-            Tensor a = parts.get2().narrow(0, 0, rank).mul(root.view(-1, 1));
-            return new Adapter((scale == null ? a : a.div(scale)).contiguous(), b.contiguous());
+    /** The product of that rank nearest to what rounding left. */
+    private static TrainedAdapter fit(
+            Tensor weight,
+            PackedWeight rounded,
+            @Nullable Tensor energy,
+            Method.ErrorAdapter method,
+            TorchDevice device) {
+        Tensor error = weight.sub(device.exactValues(rounded));
+        @Nullable Tensor scale = null;
+        if (energy != null) {
+            Tensor root = energy.sqrt();
+            scale = root.add(new Scalar(LEAST_SHARE * root.mean().item_double()))
+                    .to(torch.ScalarType.Float);
         }
-
-        Tensor product() {
-            return b.mm(a);
-        }
+        Tensor weighed = scale == null ? error : error.mul(scale);
+        var parts = torch.linalg_svd(weighed, false, new org.bytedeco.pytorch.StringViewOptional());
+        Tensor root = parts.get1().narrow(0, 0, method.rank()).sqrt();
+        Tensor b = parts.get0().narrow(1, 0, method.rank()).mul(root);
+        Tensor a = parts.get2().narrow(0, 0, method.rank()).mul(root.view(-1, 1));
+        return new TrainedAdapter((scale == null ? a : a.div(scale)).contiguous(), b.contiguous(), 1);
     }
 }

@@ -81,7 +81,7 @@ public final class PartialRetrainer implements AutoCloseable {
             if (own.groups().trainsWeight()) {
                 optimizer.add(own.groups().latent(), WEIGHT);
             }
-            for (Tensor adapter : own.adapter()) {
+            for (Tensor adapter : own.adapterParts()) {
                 optimizer.add(adapter, ADAPTER);
             }
             trained.put(linear, own);

@@ -8,7 +8,6 @@ import dev.salient.method.Preservation.Place;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
-import dev.salient.tensor.DType;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.util.ArrayList;
@@ -24,13 +23,10 @@ import org.jspecify.annotations.Nullable;
  * <p>The effective weight {@code Q(W) + scaling B A} is the leaf that libtorch differentiates by; from its gradient G come
  * those of the clipping (through {@link FakeQuant}) and {@code dA = scaling B^T G}, {@code dB = scaling G A^T}.
  *
- * @param a [rank, in], or null where rank is 0
- * @param b [out, rank], or null where rank is 0
- * @param scaling what the adapter is multiplied with
+ * @param adapter null where rank is 0
  * @param place which weight the preservation term holds near the original's
  */
-public record TrainedLinear(
-        ClippedGroups groups, @Nullable Tensor a, @Nullable Tensor b, double scaling, Place place) {
+public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapter, Place place) {
 
     /** A linear before its training, adapters as LoRA starts them. */
     static TrainedLinear of(Tensor original, PartialRetraining method, TorchDevice device, SplittableRandom random) {
@@ -38,7 +34,7 @@ public record TrainedLinear(
         ClippedGroups groups = method.trainsWeights() ? frozen.withTrainedWeight() : frozen;
         Place place = method.preservation().place();
         if (method.rank() == 0) {
-            return new TrainedLinear(groups, null, null, 0, place);
+            return new TrainedLinear(groups, null, place);
         }
         int in = Math.toIntExact(original.size(1));
         double bound = 1 / Math.sqrt(in); // Kaiming-uniform with a = sqrt(5), as LoRA starts A; B starts at zero
@@ -48,7 +44,7 @@ public record TrainedLinear(
         }
         Tensor a = device.floats(start, method.rank(), in);
         Tensor b = device.zeros(original.size(0), method.rank());
-        return new TrainedLinear(groups, a, b, method.scaling(), place);
+        return new TrainedLinear(groups, new TrainedAdapter(a, b, method.scaling()), place);
     }
 
     /**
@@ -59,20 +55,17 @@ public record TrainedLinear(
      */
     public static TrainedLinear ofStored(PackedWeight stored, Tensor original, TorchDevice device) {
         if (!(stored instanceof LowRank adapted)) {
-            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) stored, original, original, device);
-            return new TrainedLinear(groups, null, null, 0, Place.BEFORE_ADAPTER);
+            float[] ideal = TorchDevice.toFloats(original);
+            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) stored, original, ideal, device);
+            return new TrainedLinear(groups, null, Place.BEFORE_ADAPTER);
         }
-        Tensor a = device.values(adapted.a());
-        Tensor b = device.values(adapted.b());
+        TrainedAdapter adapter = TrainedAdapter.ofStored(adapted, device);
+        float[] below;
         try (TorchScope scope = new TorchScope()) {
-            Tensor below = original.sub(b.mm(a), new Scalar(adapted.scaling()));
-            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) adapted.base(), original, below, device);
-            for (Tensor part : List.of(
-                    groups.latent(), groups.max(), groups.min(), groups.upper(), groups.lower(), groups.values())) {
-                scope.keep(part);
-            }
-            return new TrainedLinear(groups, a, b, adapted.scaling(), Place.BEFORE_ADAPTER);
+            below = TorchDevice.toFloats(original.sub(adapter.b().mm(adapter.a()), new Scalar(adapter.scaling())));
         }
+        ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) adapted.base(), original, below, device);
+        return new TrainedLinear(groups, adapter, Place.BEFORE_ADAPTER);
     }
 
     /** The leaf, [out, in]. */
@@ -81,16 +74,16 @@ public record TrainedLinear(
     }
 
     /** A and B, or nothing where rank is 0. */
-    public List<Tensor> adapter() {
-        return a == null || b == null ? List.of() : List.of(a, b);
+    public List<Tensor> adapterParts() {
+        return adapter == null ? List.of() : adapter.parts();
     }
 
     /** Overwrites the effective weight with what the parameters now make of it. */
     public void refresh(FakeQuant fakeQuant) {
         fakeQuant.quantize(groups);
-        if (a != null && b != null) {
+        if (adapter != null) {
             try (TorchScope scope = new TorchScope()) {
-                effective().detach().addmm_(b, a, new Scalar(1.0), new Scalar(scaling));
+                adapter.addTo(effective().detach());
             }
         }
     }
@@ -123,16 +116,8 @@ public record TrainedLinear(
         if (weight != null) {
             gradients.add(weight);
         }
-        if (a != null && b != null) {
-            Scalar factor = new Scalar(scaling);
-            gradients.add(
-                    gradient == null
-                            ? a.mul(new Scalar(0.0))
-                            : b.t().mm(gradient).mul_(factor));
-            gradients.add(
-                    gradient == null
-                            ? b.mul(new Scalar(0.0))
-                            : gradient.mm(a.t()).mul_(factor));
+        if (adapter != null) {
+            gradients.addAll(adapter.gradients(gradient));
         }
         return gradients;
     }
@@ -140,9 +125,6 @@ public record TrainedLinear(
     /** The stored form: codes, scales rounded to fp16, and the adapter in fp16. */
     public PackedWeight pack() {
         PackedWeight codes = GroupCodes.of(groups);
-        if (a == null || b == null) {
-            return codes;
-        }
-        return new LowRank(codes, TorchDevice.stored(a, DType.F16), TorchDevice.stored(b, DType.F16), (float) scaling);
+        return adapter == null ? codes : adapter.over(codes);
     }
 }

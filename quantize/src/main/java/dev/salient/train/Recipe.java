@@ -2,16 +2,14 @@ package dev.salient.train;
 
 import static dev.salient.tensor.Preconditions.require;
 
-import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.format.FormatException;
+import dev.salient.format.json.JsonFiles;
 import dev.salient.model.ModelConfig;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 
 /**
  * Everything that a model trained from scratch follows from, as data: {@code recipe.json}.
@@ -108,14 +106,7 @@ public record Recipe(
      * @throws FormatException where a field is missing, unknown or out of its range
      */
     public static Recipe read(Path file) throws IOException {
-        try {
-            return MAPPER.readValue(Files.readString(file), Recipe.class);
-        } catch (JacksonException e) {
-            Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
-            String message = cause instanceof JacksonException json ? json.getOriginalMessage() : cause.getMessage();
-            String first = Objects.requireNonNullElse(message, "not a recipe").split("[;\n]", 2)[0];
-            throw new FormatException("%s: %s", file.getFileName(), first);
-        }
+        return JsonFiles.read(file, MAPPER, Recipe.class, "recipe");
     }
 
     /** The recipe as one line of JSON: equal recipes give equal lines. */

@@ -3,22 +3,13 @@ package dev.salient.train;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.format.FormatException;
-import dev.salient.format.safetensors.SafetensorsFile;
-import dev.salient.format.safetensors.SafetensorsWriter;
-import dev.salient.format.safetensors.SafetensorsWriter.Payload;
-import dev.salient.format.safetensors.StoredType;
-import dev.salient.format.safetensors.TensorStore;
-import dev.salient.tensor.DType;
-import dev.salient.tensor.Tensor;
-import dev.salient.torch.TorchDevice;
-import dev.salient.torch.TorchScope;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.bytedeco.pytorch.Tensor;
 
 /** A training run on disk: parameters, the optimizer's moments, steps done and losses, in one safetensors file. */
 public final class TrainingCheckpoint {
@@ -36,12 +27,7 @@ public final class TrainingCheckpoint {
         Map<String, String> metadata = new LinkedHashMap<>(identity);
         metadata.put("steps", String.valueOf(run.stepsDone()));
         metadata.put("curve", MAPPER.writeValueAsString(run.curve().points()));
-        Map<String, Payload> tensors = new LinkedHashMap<>();
-        for (Map.Entry<String, org.bytedeco.pytorch.Tensor> part : parts(run).entrySet()) {
-            Tensor stored = TorchDevice.stored(part.getValue(), DType.F32);
-            tensors.put(part.getKey(), Payload.of(StoredType.F32, stored.shape(), stored.data()));
-        }
-        SafetensorsWriter.write(file, metadata, tensors);
+        TensorState.write(file, metadata, parts(run));
     }
 
     /**
@@ -51,40 +37,30 @@ public final class TrainingCheckpoint {
      * @throws FormatException where the checkpoint is of another run
      */
     public static void restore(Path file, Pretrainer run, Map<String, String> identity) throws IOException {
-        try (Arena arena = Arena.ofConfined()) {
-            SafetensorsFile stored = SafetensorsFile.open(file, arena);
-            for (Map.Entry<String, String> entry : identity.entrySet()) {
-                String got = stored.metadata().getOrDefault(entry.getKey(), "none");
-                if (!entry.getValue().equals(got)) {
-                    throw new FormatException(
-                            "%s: %s: got %s, want %s: the checkpoint is of another run",
-                            file.getFileName(), entry.getKey(), got, entry.getValue());
-                }
-            }
-            TensorStore store = TensorStore.of(String.valueOf(file.getFileName()), stored);
-            for (Map.Entry<String, org.bytedeco.pytorch.Tensor> part :
-                    parts(run).entrySet()) {
-                try (TorchScope scope = new TorchScope()) {
-                    org.bytedeco.pytorch.Tensor into = part.getValue().detach();
-                    int[] shape = new int[Math.toIntExact(into.dim())];
-                    for (int axis = 0; axis < shape.length; axis++) {
-                        shape[axis] = Math.toIntExact(into.size(axis));
+        Map<String, String> texts = new LinkedHashMap<>();
+        TensorState.read(
+                file,
+                metadata -> {
+                    for (Map.Entry<String, String> entry : identity.entrySet()) {
+                        String got = metadata.getOrDefault(entry.getKey(), "none");
+                        if (!entry.getValue().equals(got)) {
+                            throw new FormatException(
+                                    "%s: %s: got %s, want %s: the checkpoint is of another run",
+                                    file.getFileName(), entry.getKey(), got, entry.getValue());
+                        }
                     }
-                    Tensor values = store.expect(part.getKey()).expectReal(shape);
-                    into.copy_(run.device().values(values));
-                }
-            }
-            store.expectAllRead();
-            int steps = Integer.parseInt(
-                    Objects.requireNonNullElse(stored.metadata().get("steps"), "0"));
-            String curve = Objects.requireNonNullElse(stored.metadata().get("curve"), "[]");
-            run.resumeAfter(steps, new LossCurve(MAPPER.readValue(curve, POINTS)));
-        }
+                    texts.putAll(metadata);
+                },
+                parts(run),
+                run.device());
+        int steps = Integer.parseInt(Objects.requireNonNullElse(texts.get("steps"), "0"));
+        String curve = Objects.requireNonNullElse(texts.get("curve"), "[]");
+        run.resumeAfter(steps, new LossCurve(MAPPER.readValue(curve, POINTS)));
     }
 
-    private static Map<String, org.bytedeco.pytorch.Tensor> parts(Pretrainer run) {
-        Map<String, org.bytedeco.pytorch.Tensor> parts = new LinkedHashMap<>();
-        List<org.bytedeco.pytorch.Tensor> moments = run.moments();
+    private static Map<String, Tensor> parts(Pretrainer run) {
+        Map<String, Tensor> parts = new LinkedHashMap<>();
+        List<Tensor> moments = run.moments();
         for (int i = 0; i < run.parameters().size(); i++) {
             NamedTensor parameter = run.parameters().get(i);
             parts.put(parameter.name(), parameter.tensor());

@@ -7,7 +7,7 @@ import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
-import dev.salient.tensor.DType;
+import dev.salient.quantizer.TrainedAdapter;
 import dev.salient.torch.AdamW;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
@@ -15,7 +15,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -35,7 +34,7 @@ final class ScalesAndCodes implements TunedWeight {
     private static final int ADAPTER = 1;
 
     private final GroupAffine stored;
-    private final @Nullable LowRank adapted;
+    private final @Nullable TrainedAdapter adapter;
     private final boolean movesScales;
     private final @Nullable CodeMoves moves;
     /** code - zero, [out, groups, group size]. */
@@ -45,7 +44,6 @@ final class ScalesAndCodes implements TunedWeight {
     /** t, [out, groups, 1]. */
     private final Tensor logs;
 
-    private final List<Tensor> adapter = new ArrayList<>();
     private final Tensor values;
     private final AdamW optimizer = AdamW.standard();
 
@@ -56,8 +54,8 @@ final class ScalesAndCodes implements TunedWeight {
      * @param steps how codes move, or null where they stay
      */
     ScalesAndCodes(PackedWeight weight, boolean movesScales, @Nullable CodeSteps steps, TorchDevice device) {
-        this.adapted = weight instanceof LowRank low ? low : null;
-        this.stored = (GroupAffine) (adapted == null ? weight : adapted.base());
+        this.adapter = weight instanceof LowRank adapted ? TrainedAdapter.ofStored(adapted, device) : null;
+        this.stored = (GroupAffine) (weight instanceof LowRank adapted ? adapted.base() : weight);
         this.movesScales = movesScales;
         int groups = stored.groupsPerRow();
         float[] level = new float[stored.out() * stored.in()];
@@ -80,12 +78,12 @@ final class ScalesAndCodes implements TunedWeight {
                 ? null
                 : new CodeMoves(levels, device.floats(zero, stored.out(), groups, 1), (1 << stored.bits()) - 1, steps);
         optimizer.add(logs, SCALE);
-        if (adapted != null) {
-            adapter.add(device.values(adapted.a()));
-            adapter.add(device.values(adapted.b()));
-        }
-        adapter.forEach(part -> optimizer.add(part, ADAPTER));
+        adapterParts().forEach(part -> optimizer.add(part, ADAPTER));
         refresh();
+    }
+
+    private List<Tensor> adapterParts() {
+        return adapter == null ? List.of() : adapter.parts();
     }
 
     private Tensor present() {
@@ -96,8 +94,8 @@ final class ScalesAndCodes implements TunedWeight {
         try (TorchScope scope = new TorchScope()) {
             Tensor into = values.detach();
             into.copy_(levels.mul(present()).view(stored.out(), stored.in()));
-            if (adapted != null) {
-                into.addmm_(adapter.get(1), adapter.get(0), new Scalar(1.0), new Scalar(adapted.scaling()));
+            if (adapter != null) {
+                adapter.addTo(into);
             }
         }
     }
@@ -116,10 +114,8 @@ final class ScalesAndCodes implements TunedWeight {
             List<Tensor> gradients = new ArrayList<>();
             Tensor byScale = inGroups.mul(levels).sum(new long[] {2}, true, new ScalarTypeOptional());
             gradients.add(byScale.mul_(present));
-            if (adapted != null) {
-                Scalar scaling = new Scalar(adapted.scaling());
-                gradients.add(adapter.get(1).t().mm(gradient).mul_(scaling));
-                gradients.add(gradient.mm(adapter.get(0).t()).mul_(scaling));
+            if (adapter != null) {
+                gradients.addAll(adapter.gradients(gradient));
             }
             if (moves != null) {
                 moves.step(inGroups, present, rates.code());
@@ -153,13 +149,7 @@ final class ScalesAndCodes implements TunedWeight {
             }
         }
         GroupAffine packed = codes.pack();
-        return adapted == null
-                ? packed
-                : new LowRank(
-                        packed,
-                        TorchDevice.stored(adapter.get(0), DType.F16),
-                        TorchDevice.stored(adapter.get(1), DType.F16),
-                        adapted.scaling());
+        return adapter == null ? packed : adapter.over(packed);
     }
 
     @Override
@@ -171,7 +161,7 @@ final class ScalesAndCodes implements TunedWeight {
             state.put("square", moves.square());
             state.put("carried", moves.carried());
         }
-        AdamState.put(state, adapter, optimizer);
+        AdamState.put(state, adapterParts(), optimizer);
         return state;
     }
 

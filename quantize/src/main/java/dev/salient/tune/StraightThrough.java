@@ -48,7 +48,7 @@ final class StraightThrough implements TunedWeight {
         optimizer.add(groups.upper(), CLIPPING);
         optimizer.add(groups.lower(), CLIPPING);
         optimizer.add(groups.latent(), WEIGHT);
-        linear.adapter().forEach(part -> optimizer.add(part, ADAPTER));
+        linear.adapterParts().forEach(part -> optimizer.add(part, ADAPTER));
         linear.refresh(fakeQuant);
     }
 
@@ -88,7 +88,7 @@ final class StraightThrough implements TunedWeight {
         state.put("upper", linear.groups().upper());
         state.put("lower", linear.groups().lower());
         state.put("weight", linear.groups().latent());
-        AdamState.put(state, linear.adapter(), optimizer);
+        AdamState.put(state, linear.adapterParts(), optimizer);
         return state;
     }
 

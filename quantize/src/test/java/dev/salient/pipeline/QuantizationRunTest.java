@@ -18,12 +18,14 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
+import dev.salient.pipeline.Runs.Silent;
+import dev.salient.pipeline.Runs.Stopped;
+import dev.salient.pipeline.Runs.Stopping;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -105,7 +107,7 @@ class QuantizationRunTest {
                     .isInstanceOfSatisfying(
                             GroupAffine.class, w -> assertThat(w.bits()).isEqualTo(8));
         }
-        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", gptq, false), new Stopping(1)))
+        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", gptq, false), new Stopping("quantize", 1)))
                 .isInstanceOf(Stopped.class);
         QuantizationRun.run(settings("stopped", gptq, true), new Silent());
         assertThat(files("stopped")).isEqualTo(files("whole"));
@@ -117,7 +119,8 @@ class QuantizationRunTest {
         QuantizationRun.run(settings("frozen", sapr(4), false), new Silent());
         QuantizationRun.run(settings("free", sapr(4, 1e-3), false), new Silent());
         assertThat(lastOutputLoss("free")).isLessThan(lastOutputLoss("frozen"));
-        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", sapr(4, 1e-3), false), new Stopping(15)))
+        assertThatThrownBy(() ->
+                        QuantizationRun.run(settings("stopped", sapr(4, 1e-3), false), new Stopping("quantize", 15)))
                 .isInstanceOf(Stopped.class);
         QuantizationRun.run(settings("stopped", sapr(4, 1e-3), true), new Silent());
         assertThat(files("stopped")).isEqualTo(files("free"));
@@ -207,30 +210,20 @@ class QuantizationRunTest {
     @ValueSource(ints = {2, 5, 7, 11})
     void resumedRunEqualsUninterruptedRun(int steps) throws IOException {
         QuantizationRun.run(settings("whole", sapr(2), false), new Silent());
-        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", sapr(2), false), new Stopping(steps)))
+        assertThatThrownBy(
+                        () -> QuantizationRun.run(settings("stopped", sapr(2), false), new Stopping("quantize", steps)))
                 .isInstanceOf(Stopped.class);
         QuantizationRun.run(settings("stopped", sapr(2), true), new Silent());
         assertThat(files("stopped")).isEqualTo(files("whole"));
     }
 
-    /** Every file but the log, which holds times. */
     private Map<String, String> files(String name) throws IOException {
-        Map<String, String> files = new TreeMap<>();
-        Path root = folder.resolve(name);
-        try (var all = Files.walk(root)) {
-            for (Path file : all.filter(Files::isRegularFile).toList()) {
-                if (!file.endsWith("salient-run.log")) {
-                    byte[] bytes = Files.readAllBytes(file);
-                    files.put(root.relativize(file).toString(), bytes.length + ":" + java.util.Arrays.hashCode(bytes));
-                }
-            }
-        }
-        return files;
+        return Runs.files(folder.resolve(name));
     }
 
     @Test
     void resumeRefusesOtherSettingsAndNamesTheField() throws IOException {
-        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping(7)))
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping("quantize", 7)))
                 .isInstanceOf(Stopped.class);
         Path out = folder.resolve("out");
         assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Silent()))
@@ -246,7 +239,7 @@ class QuantizationRunTest {
 
     @Test
     void aRunThatFinishedNoBlockLeavesNothingBehind() {
-        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping(2)))
+        assertThatThrownBy(() -> QuantizationRun.run(settings("out", sapr(2), false), new Stopping("quantize", 2)))
                 .isInstanceOf(Stopped.class);
         assertThat(folder.resolve("out")).doesNotExist();
     }
@@ -304,47 +297,5 @@ class QuantizationRunTest {
                     new Silent());
         }
         assertThat(files("disk")).isEqualTo(files("memory"));
-    }
-
-    private static class Silent implements RunListener {
-        @Override
-        public void planned(Plan plan) {
-            assertThat(plan.bitsPerWeight()).isGreaterThan(2);
-        }
-
-        @Override
-        public void began(String part, long steps) {}
-
-        @Override
-        public void reached(long steps) {}
-
-        @Override
-        public void note(String line) {}
-    }
-
-    private static final class Stopped extends RuntimeException {
-        private static final long serialVersionUID = 1;
-    }
-
-    /** Stops a run where a kill would, after so many steps of quantizing. */
-    private static final class Stopping extends Silent {
-        private final int steps;
-        private boolean quantizing;
-
-        Stopping(int steps) {
-            this.steps = steps;
-        }
-
-        @Override
-        public void began(String part, long inAll) {
-            quantizing = part.equals("quantize");
-        }
-
-        @Override
-        public void reached(long reached) {
-            if (quantizing && reached >= steps) {
-                throw new Stopped();
-            }
-        }
     }
 }

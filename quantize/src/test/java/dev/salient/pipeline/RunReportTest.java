@@ -62,19 +62,7 @@ class RunReportTest {
                 new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),
                 11,
                 false);
-        QuantizationRun.run(settings, new RunListener() {
-            @Override
-            public void planned(Plan plan) {}
-
-            @Override
-            public void began(String part, long steps) {}
-
-            @Override
-            public void reached(long steps) {}
-
-            @Override
-            public void note(String line) {}
-        });
+        QuantizationRun.run(settings, new Runs.Silent());
         report = new ObjectMapper()
                 .readTree(folder.resolve("out").resolve("report.json").toFile());
     }

@@ -18,13 +18,15 @@ import dev.salient.model.PackedLanguageModel;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.pipeline.Runs.Silent;
+import dev.salient.pipeline.Runs.Stopped;
+import dev.salient.pipeline.Runs.Stopping;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -61,7 +63,7 @@ class TuneRunTest {
                         machine(),
                         1,
                         false),
-                new Listener());
+                new Silent());
     }
 
     private RunSettings.Calibration calibration() {
@@ -73,14 +75,19 @@ class TuneRunTest {
     }
 
     private TuneRun.Settings settings(String out, Tuning.Moves moves, boolean resume) {
+        return settings("rounded", out, moves, machine(), resume);
+    }
+
+    private TuneRun.Settings settings(
+            String quantized, String out, Tuning.Moves moves, RunSettings.Machine machine, boolean resume) {
         Tuning tuning = new Tuning(moves, 4, 3, 3e-3, 1e-2, 1e-3, 1e-2, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5));
         return new TuneRun.Settings(
-                folder.resolve("rounded"),
+                folder.resolve(quantized),
                 folder.resolve("model"),
                 folder.resolve(out),
                 tuning,
                 calibration(),
-                machine(),
+                machine,
                 5,
                 resume);
     }
@@ -88,7 +95,7 @@ class TuneRunTest {
     @ParameterizedTest
     @EnumSource
     void theFolderThatIsWrittenDivergesAsLittleAsTheRunSays(Tuning.Moves moves) throws IOException {
-        TuneRun.Outcome outcome = TuneRun.run(settings("tuned", moves, false), new Listener());
+        TuneRun.Outcome outcome = TuneRun.run(settings("tuned", moves, false), new Silent());
         assertThat(outcome.curve()).hasSize(17); // 16 steps, each looked at
         double before = outcome.curve().getFirst().heldOut();
         double after = outcome.best().heldOut();
@@ -145,7 +152,7 @@ class TuneRunTest {
     @ParameterizedTest
     @EnumSource
     void gridsStayAndOnlyWeightsMoveCodes(Tuning.Moves moves) throws IOException {
-        TuneRun.run(settings("tuned", moves, false), new Listener());
+        TuneRun.run(settings("tuned", moves, false), new Silent());
         int changed = 0;
         try (Checkpoint before = Checkpoints.open(folder.resolve("rounded"));
                 Checkpoint after = Checkpoints.open(folder.resolve("tuned"))) {
@@ -184,57 +191,25 @@ class TuneRunTest {
     @ParameterizedTest(name = "{0} stopped after {1} steps")
     @CsvSource({"WEIGHTS,0", "WEIGHTS,1", "WEIGHTS,7", "WEIGHTS,16", "PV,7", "CODES,3", "SCALES,9"})
     void resumedRunEqualsUninterruptedRun(Tuning.Moves moves, int steps) throws IOException {
-        TuneRun.run(settings("whole", moves, false), new Listener());
-        assertThatThrownBy(() -> TuneRun.run(settings("stopped", moves, false), new Stopping(steps)))
+        TuneRun.run(settings("whole", moves, false), new Silent());
+        assertThatThrownBy(() -> TuneRun.run(settings("stopped", moves, false), new Stopping("tune", steps)))
                 .isInstanceOf(Stopped.class);
-        TuneRun.run(settings("stopped", moves, true), new Listener());
-        assertThat(files("stopped")).isEqualTo(files("whole"));
-    }
-
-    private Map<String, String> files(String name) throws IOException {
-        Map<String, String> files = new TreeMap<>();
-        Path root = folder.resolve(name);
-        try (var all = Files.walk(root)) {
-            for (Path file : all.filter(Files::isRegularFile).toList()) {
-                if (!file.endsWith("salient-run.log")) {
-                    byte[] bytes = Files.readAllBytes(file);
-                    files.put(root.relativize(file).toString(), bytes.length + ":" + java.util.Arrays.hashCode(bytes));
-                }
-            }
-        }
-        return files;
+        TuneRun.run(settings("stopped", moves, true), new Silent());
+        assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("whole")));
     }
 
     @Test
     void aTunedModelCanBeTunedAgainAndSaysSo() throws IOException {
-        TuneRun.run(settings("tuned", Tuning.Moves.WEIGHTS, false), new Listener());
-        TuneRun.Settings first = settings("again", Tuning.Moves.SCALES, false);
-        TuneRun.Settings second = new TuneRun.Settings(
-                folder.resolve("tuned"),
-                first.original(),
-                first.out(),
-                first.tuning(),
-                first.calibration(),
-                first.machine(),
-                6,
-                false);
-        TuneRun.run(second, new Listener());
+        TuneRun.run(settings("tuned", Tuning.Moves.WEIGHTS, false), new Silent());
+        TuneRun.Settings second = settings("tuned", "again", Tuning.Moves.SCALES, machine(), false);
+        TuneRun.run(second, new Silent());
         assertThat(folder.resolve("again/salient-run.json")).content().contains("\"WEIGHTS\"", "\"SCALES\"");
     }
 
     @Test
     void aModelWithoutGroupsIsRefused() {
-        TuneRun.Settings wrong = settings("tuned", Tuning.Moves.SCALES, false);
-        TuneRun.Settings dense = new TuneRun.Settings(
-                wrong.original(),
-                wrong.original(),
-                wrong.out(),
-                wrong.tuning(),
-                wrong.calibration(),
-                wrong.machine(),
-                1,
-                false);
-        assertThatThrownBy(() -> TuneRun.run(dense, new Listener()))
+        TuneRun.Settings dense = settings("model", "tuned", Tuning.Moves.SCALES, machine(), false);
+        assertThatThrownBy(() -> TuneRun.run(dense, new Silent()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("tuning: got a model without linears in groups, want one that quantize wrote");
         assertThat(folder.resolve("tuned")).doesNotExist();
@@ -242,59 +217,11 @@ class TuneRunTest {
 
     @Test
     void tooLittleMemoryIsSaidBeforeAnythingIsLoaded() {
-        TuneRun.Settings roomy = settings("tuned", Tuning.Moves.WEIGHTS, false);
-        TuneRun.Settings tight = new TuneRun.Settings(
-                roomy.quantized(),
-                roomy.original(),
-                roomy.out(),
-                roomy.tuning(),
-                roomy.calibration(),
-                new RunSettings.Machine("cpu", 1, 100L << 20, folder.resolve("cache")),
-                1,
-                false);
-        assertThatThrownBy(() -> TuneRun.run(tight, new Listener()))
+        RunSettings.Machine small = new RunSettings.Machine("cpu", 1, 100L << 20, folder.resolve("cache"));
+        TuneRun.Settings tight = settings("rounded", "tuned", Tuning.Moves.WEIGHTS, small, false);
+        assertThatThrownBy(() -> TuneRun.run(tight, new Silent()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageMatching("--memory: got 100 MB, want 6\\d\\d MB to tune this model: give more, or take fewer"
                         + " --tokens or a smaller --batch");
-    }
-
-    private static class Listener implements RunListener {
-        @Override
-        public void planned(Plan plan) {}
-
-        @Override
-        public void began(String part, long steps) {}
-
-        @Override
-        public void reached(long steps) {}
-
-        @Override
-        public void note(String line) {}
-    }
-
-    private static final class Stopped extends RuntimeException {
-        private static final long serialVersionUID = 1;
-    }
-
-    /** Stops a run where a kill would, when so many steps are taken. */
-    private static final class Stopping extends Listener {
-        private final int steps;
-        private boolean tuning;
-
-        Stopping(int steps) {
-            this.steps = steps;
-        }
-
-        @Override
-        public void began(String part, long inAll) {
-            tuning = part.equals("tune");
-        }
-
-        @Override
-        public void reached(long reached) {
-            if (tuning && reached >= steps) {
-                throw new Stopped();
-            }
-        }
     }
 }

@@ -3,13 +3,11 @@ package dev.salient.cli.make;
 import static dev.salient.tensor.Preconditions.require;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.salient.cli.CacheFolder;
 import dev.salient.cli.Command;
 import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;
 import dev.salient.cli.ModelArgument;
 import dev.salient.cli.SeedOption;
-import dev.salient.cli.ThreadsOption;
 import dev.salient.cli.Words;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
@@ -52,7 +50,7 @@ final class QuantizeCommand implements Command {
     private final SeedOption seed = new SeedOption();
 
     @Mixin
-    private final ThreadsOption threads = new ThreadsOption();
+    private final MachineOptions machine = new MachineOptions();
 
     @Option(names = "--out", paramLabel = "DIR", required = true, description = "The folder to write.")
     private Path out = Path.of("");
@@ -109,9 +107,6 @@ final class QuantizeCommand implements Command {
             description = "Memory to stay within; hidden states move to disk beyond it. Default: ${DEFAULT-VALUE}.")
     private double memory = 4;
 
-    @Option(names = "--device", paramLabel = "NAME", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
-    private String device = "cpu";
-
     @Option(names = "--resume", description = "Go on with a run that was stopped.")
     private boolean resume;
 
@@ -147,7 +142,7 @@ final class QuantizeCommand implements Command {
                         samples == null ? preset.samples() : samples,
                         tokens == null ? preset.tokens() : tokens,
                         saliencySamples == null ? preset.saliencySamples() : saliencySamples),
-                new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), CacheFolder.path()),
+                machine.machine(memory),
                 seed.seed(),
                 resume);
     }

@@ -1,13 +1,11 @@
 package dev.salient.cli.make;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.salient.cli.CacheFolder;
 import dev.salient.cli.Command;
 import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;
 import dev.salient.cli.ModelArgument;
 import dev.salient.cli.SeedOption;
-import dev.salient.cli.ThreadsOption;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.pipeline.RunSettings;
 import dev.salient.pipeline.SaliencyRun;
@@ -61,14 +59,11 @@ final class SaliencyCommand implements Command {
                     "Also write the energies of the linears' inputs, as a GGUF imatrix that llama-quantize reads.")
     private @Nullable Path imatrix;
 
-    @Option(names = "--device", paramLabel = "NAME", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
-    private String device = "cpu";
-
     @Mixin
     private final SeedOption seed = new SeedOption();
 
     @Mixin
-    private final ThreadsOption threads = new ThreadsOption();
+    private final MachineOptions machine = new MachineOptions();
 
     @Override
     public CommonOptions common() {
@@ -80,7 +75,7 @@ final class SaliencyCommand implements Command {
         SaliencyRun.Settings settings = new SaliencyRun.Settings(
                 model.path(),
                 new RunSettings.Calibration(calibration, 1, tokens, samples),
-                new RunSettings.Machine(device, threads.threads(), 0, CacheFolder.path()),
+                machine.machine(0),
                 seed.seed(),
                 imatrix);
         ObjectNode report;

@@ -2,17 +2,15 @@ package dev.salient.cli.make;
 
 import static dev.salient.tensor.Preconditions.require;
 
-import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.salient.format.FormatException;
+import dev.salient.format.json.JsonFiles;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -109,14 +107,7 @@ record SweepRecipe(
      * @throws FormatException where a field is missing, unknown or out of its range
      */
     static SweepRecipe read(Path file) throws IOException {
-        try {
-            return MAPPER.readValue(Files.readString(file), SweepRecipe.class);
-        } catch (JacksonException e) {
-            Throwable cause = e.getCause() instanceof IllegalArgumentException ? e.getCause() : e;
-            String message = cause instanceof JacksonException json ? json.getOriginalMessage() : cause.getMessage();
-            String first = Objects.requireNonNullElse(message, "not a recipe").split("[;\n]", 2)[0];
-            throw new FormatException("%s: %s", file.getFileName(), first);
-        }
+        return JsonFiles.read(file, MAPPER, SweepRecipe.class, "recipe");
     }
 
     /**

@@ -1,12 +1,10 @@
 package dev.salient.cli.make;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.salient.cli.CacheFolder;
 import dev.salient.cli.Command;
 import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;
 import dev.salient.cli.SeedOption;
-import dev.salient.cli.ThreadsOption;
 import dev.salient.method.Tuning;
 import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.pipeline.RunSettings;
@@ -125,9 +123,6 @@ final class TuneCommand implements Command {
                     "Memory to stay within; what is left is used to compute less twice. Default: ${DEFAULT-VALUE}.")
     private double memory = 6;
 
-    @Option(names = "--device", paramLabel = "NAME", description = "cpu, cuda or cuda:N. Default: ${DEFAULT-VALUE}.")
-    private String device = "cpu";
-
     @Option(names = "--resume", description = "Go on with a run that was stopped.")
     private boolean resume;
 
@@ -135,7 +130,7 @@ final class TuneCommand implements Command {
     private final SeedOption seed = new SeedOption();
 
     @Mixin
-    private final ThreadsOption threads = new ThreadsOption();
+    private final MachineOptions machine = new MachineOptions();
 
     @Override
     public CommonOptions common() {
@@ -163,7 +158,7 @@ final class TuneCommand implements Command {
                 out,
                 tuning,
                 new RunSettings.Calibration(calibration, samples, tokens, 1),
-                new RunSettings.Machine(device, threads.threads(), (long) (memory * (1L << 30)), CacheFolder.path()),
+                machine.machine(memory),
                 seed.seed(),
                 resume);
     }
