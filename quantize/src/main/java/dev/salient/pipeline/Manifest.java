@@ -70,7 +70,8 @@ final class Manifest {
         return JSON.createObjectNode()
                 .put("cpu", cpu())
                 .put("threads", machine.threads())
-                .put("device", machine.device());
+                .put("device", machine.device())
+                .put("precision", machine.precision().label());
     }
 
     private static ObjectNode method(Method method) {

@@ -68,7 +68,7 @@ public final class QuantizationRun {
 
     /** Does all of it. */
     public static Outcome run(RunSettings settings, RunListener listener) throws IOException {
-        TorchDevice.useThreads(settings.machine().threads());
+        settings.machine().use();
         try (Checkpoint original = Checkpoints.open(settings.model())) {
             Checkpoints.requireFinite(original);
             QuantizationRun run = new QuantizationRun(settings, listener, original);

@@ -5,6 +5,8 @@ import static dev.salient.tensor.Preconditions.require;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.model.LinearId;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchDevice.Precision;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -61,8 +63,14 @@ public record RunSettings(
      * What the run may use.
      *
      * @param device cpu, cuda or cuda:N
+     * @param precision of products of fp32 matrices
      * @param memoryBytes all that the run may take; hidden states move to disk where they would not fit
      * @param cache folder for saliencies
      */
-    public record Machine(String device, int threads, long memoryBytes, Path cache) {}
+    public record Machine(String device, Precision precision, int threads, long memoryBytes, Path cache) {
+        /** Has libtorch compute with these threads and this precision. */
+        void use() {
+            TorchDevice.use(threads, precision);
+        }
+    }
 }

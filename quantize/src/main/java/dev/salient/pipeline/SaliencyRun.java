@@ -46,7 +46,7 @@ public final class SaliencyRun {
     public static ObjectNode run(Settings settings, RunListener listener) throws IOException {
         RunSettings.Calibration calibration = settings.calibration();
         RunSettings.Machine machine = settings.machine();
-        TorchDevice.useThreads(machine.threads());
+        machine.use();
         TorchDevice device = TorchDevice.of(machine.device());
         try (Checkpoint original = Checkpoints.open(settings.model())) {
             Checkpoints.requireFinite(original);

@@ -4,27 +4,40 @@ import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.method.Tuning;
 import dev.salient.model.ModelConfig;
+import dev.salient.tune.Tuner;
 
 /** What tuning takes of memory. */
 final class TuneMemory {
     private TuneMemory() {}
 
+    /** Rows of logits that a processor's caches like. */
+    private static final int FEW_ROWS = 128;
+
+    /** Rows that keep a GPU busy. */
+    private static final int MANY_ROWS = 2048;
+
     /**
-     * Of how many blocks of one window the graph fits beside what tuning must hold.
+     * What fits beside what tuning must hold. A processor takes a batch's windows one by one, since that needs the least
+     * memory and is as fast; a GPU takes them together, since each of its operations costs as much as a small one.
      *
-     * @throws IllegalArgumentException where not even that fits
+     * @throws IllegalArgumentException where not even the least fits
      */
-    static int graphs(ModelConfig config, Tuning tuning, int tokens, long limit) {
-        long needed = needed(config, tuning, tokens);
+    static Tuner.Room room(ModelConfig config, Tuning tuning, int tokens, RunSettings.Machine machine) {
+        boolean together = !machine.device().equals("cpu");
+        int windows = together ? tuning.batch() : 1;
+        int rows = together ? MANY_ROWS : FEW_ROWS;
+        long limit = machine.memoryBytes();
+        long needed = needed(config, tuning, tokens, new Tuner.Room(0, windows, rows));
         require(
                 needed <= limit,
                 "--memory: got %d MB, want %d MB to tune this model: give more, or take fewer --tokens or a smaller --batch",
                 limit >> 20,
                 needed >> 20);
-        return (int) Math.min((limit - needed) / graph(config, tokens), (long) config.blockCount() * tuning.batch());
+        long graphs = Math.min((limit - needed) / graph(config, tokens), (long) config.blockCount() * tuning.batch());
+        return new Tuner.Room((int) graphs, windows, rows);
     }
 
-    private static long needed(ModelConfig config, Tuning tuning, int tokens) {
+    private static long needed(ModelConfig config, Tuning tuning, int tokens, Tuner.Room least) {
         long copies = switch (tuning.moves()) {
             case SCALES -> 3; // the original, values, levels
             case WEIGHTS, CODES, PV -> 5; // and two moments, or one and how far codes were carried
@@ -32,9 +45,9 @@ final class TuneMemory {
         long weights = copies * config.linearWeightCount() * Float.BYTES;
         long ends = (config.tiedEmbeddings() ? 1L : 2L) * config.vocabSize() * config.hiddenSize() * Float.BYTES;
         long states = (long) tuning.batch() * tokens * config.hiddenSize() * (config.blockCount() + 1) * Float.BYTES;
-        long logits = 5L * 128 * config.vocabSize() * Float.BYTES;
+        long logits = 5L * least.rows() * config.vocabSize() * Float.BYTES;
         long block = 6 * config.linearWeightCount() / config.blockCount() * Float.BYTES;
-        return Plan.BASE_BYTES + weights + ends + states + logits + block + graph(config, tokens);
+        return Plan.BASE_BYTES + weights + ends + states + logits + block + least.windows() * graph(config, tokens);
     }
 
     /** Bytes of one block's graph for one window. */

@@ -114,7 +114,7 @@ public final class TuneRun {
 
     /** Does all of it. */
     public static Outcome run(Settings settings, RunListener listener) throws IOException {
-        TorchDevice.useThreads(settings.machine().threads());
+        settings.machine().use();
         try (Checkpoint original = Checkpoints.open(settings.original());
                 Checkpoint quantized = Checkpoints.open(settings.quantized())) {
             require(
@@ -137,13 +137,13 @@ public final class TuneRun {
         TorchDevice device = TorchDevice.of(machine.device());
         int tokens = settings.calibration().tokens();
         int windows = text.training().size() + text.heldOut().size();
-        int graphs = TuneMemory.graphs(config, settings.tuning(), tokens, machine.memoryBytes());
+        Tuner.Room room = TuneMemory.room(config, settings.tuning(), tokens, machine);
         requireRoom();
         Activations.Size size = new Activations.Size(windows, tokens, config.hiddenSize());
         try (Activations wanted = Activations.inFile(size, folder.spill().resolve("wanted"));
                 TorchScope scope = new TorchScope();
                 Tuner tuner = new Tuner(
-                        original.weights(), quantized.weights(), settings.tuning(), text, wanted, graphs, device)) {
+                        original.weights(), quantized.weights(), settings.tuning(), text, wanted, room, device)) {
             if (Files.exists(folder.tuningState())) {
                 restore(folder.tuningState(), tuner);
             }

@@ -6,6 +6,8 @@ import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Locale;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -32,7 +34,7 @@ public final class TorchDevice {
         require(name.matches("cpu|cuda(:\\d+)?"), "device: got %s, want cpu, cuda or cuda:N", name);
         require(
                 name.equals("cpu") || torch.cuda_is_available(),
-                "device %s: this libtorch has no CUDA; put the CUDA build of org.bytedeco:pytorch on the class path, or use cpu",
+                "device %s: libtorch finds no CUDA here; start with SALIENT_CUDA=1 on a machine with an NVIDIA GPU and CUDA's libraries (docs/gpu.md), or use cpu",
                 name);
         return new TorchDevice(name);
     }
@@ -46,10 +48,26 @@ public final class TorchDevice {
         return name;
     }
 
-    /** Sets the threads that libtorch computes with, for the whole process. */
-    public static void useThreads(int threads) {
+    /** How products of fp32 matrices may round what goes into them; names and meaning are PyTorch's. */
+    public enum Precision {
+        /** As fp32: 23 bits of mantissa. */
+        HIGHEST,
+        /** As TF32 where the device has it, as NVIDIA's do from Ampere on: 10 bits. */
+        HIGH,
+        /** As bf16 where the device computes with it: 7 bits. */
+        MEDIUM;
+
+        /** The name as options and manifests write it. */
+        public String label() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** Sets the threads that libtorch computes with and how its products round, for the whole process. */
+    public static void use(int threads, Precision precision) {
         require(threads > 0, "threads: got %d, want 1 or more", threads);
         torch.set_num_threads(threads);
+        torch.globalContext().setFloat32MatmulPrecision(precision.label());
     }
 
     /** A tensor over a copy of these numbers. */
@@ -91,9 +109,7 @@ public final class TorchDevice {
 
     private static float[] decode(PackedWeight weight) {
         float[] values = new float[Math.multiplyExact(weight.out(), weight.in())];
-        for (int row = 0; row < weight.out(); row++) {
-            weight.decodeRow(row, values, row * weight.in());
-        }
+        IntStream.range(0, weight.out()).parallel().forEach(row -> weight.decodeRow(row, values, row * weight.in()));
         return values;
     }
 

@@ -7,12 +7,15 @@ import dev.salient.torch.TorchBlock;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchLanguageModel;
 import dev.salient.torch.TorchScope;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.IntConsumer;
 import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -24,15 +27,13 @@ import org.jspecify.annotations.Nullable;
  * allows to keep its graph.
  */
 final class Distillation {
-    /** Rows whose logits are in memory at once. */
-    private static final int CHUNK = 128;
 
     private final TorchLanguageModel original;
     private final List<TorchLanguageModel.Block> blocks;
     private final List<int[]> windows;
     private final Rope rope;
     private final TorchDevice device;
-    private final int graphs;
+    private final Tuner.Room room;
     private final Activations wanted;
     private final BitSet known = new BitSet();
 
@@ -42,20 +43,19 @@ final class Distillation {
      * @param blocks the tuned model's; their weights are leaves
      * @param windows token ids, all of one length
      * @param wanted room for the original's last hidden states, one sample a window; filled as they are first needed
-     * @param graphs of how many blocks of one window may be kept
      */
     Distillation(
             TorchLanguageModel original,
             List<TorchLanguageModel.Block> blocks,
             List<int[]> windows,
             Activations wanted,
-            int graphs,
+            Tuner.Room room,
             TorchDevice device) {
         this.original = original;
         this.blocks = List.copyOf(blocks);
         this.windows = List.copyOf(windows);
         this.wanted = wanted;
-        this.graphs = graphs;
+        this.room = room;
         this.device = device;
         this.rope = Rope.of(original.config(), windows.getFirst().length, device);
     }
@@ -67,9 +67,10 @@ final class Distillation {
      */
     double loss(List<Integer> batch, IntFunction<TorchLanguageModel.Block> blockAt) {
         try (TorchScope scope = new TorchScope()) {
-            Tensor[] states = new Tensor[batch.size()];
+            List<List<Integer>> pieces = pieces(batch);
+            Tensor[] states = new Tensor[pieces.size()];
             for (int w = 0; w < states.length; w++) {
-                states[w] = original.embed(ids(batch.get(w)));
+                states[w] = original.embed(ids(pieces.get(w)));
             }
             for (int index = 0; index < blocks.size(); index++) {
                 try (TorchScope outer = new TorchScope()) {
@@ -84,7 +85,7 @@ final class Distillation {
             double sum = 0;
             for (int w = 0; w < states.length; w++) {
                 try (TorchScope inner = new TorchScope()) {
-                    sum += compare(wanted(batch.get(w)), normed(states[w]), null);
+                    sum += compare(wanted(pieces.get(w)), normed(states[w]), null);
                 }
             }
             return sum / (batch.size() * (double) wanted.tokens());
@@ -98,21 +99,22 @@ final class Distillation {
      */
     double differentiate(List<Integer> batch, IntConsumer onBlock) {
         try (TorchScope scope = new TorchScope()) {
-            Passed[][] passed = new Passed[blocks.size()][batch.size()];
-            Tensor[] gradients = new Tensor[batch.size()];
+            List<List<Integer>> pieces = pieces(batch);
+            Passed[][] passed = new Passed[blocks.size()][pieces.size()];
+            Tensor[] gradients = new Tensor[pieces.size()];
             double sum = 0;
-            for (int w = 0; w < batch.size(); w++) {
-                Tensor last = forward(batch.get(w), passed, w);
+            for (int w = 0; w < pieces.size(); w++) {
+                Tensor last = forward(pieces.get(w), passed, w);
                 Tensor states = last.detach().requires_grad_(true);
                 Tensor normed = normed(states);
                 Tensor byNormed = torch.empty_like(normed.detach());
-                sum += compare(wanted(batch.get(w)), normed, byNormed);
+                sum += compare(wanted(pieces.get(w)), normed, byNormed);
                 double tokens = batch.size() * (double) wanted.tokens();
                 normed.mul(byNormed.mul_(new Scalar(1 / tokens))).sum().backward();
                 gradients[w] = states.grad().detach();
             }
             for (int block = blocks.size() - 1; block >= 0; block--) {
-                for (int w = 0; w < batch.size(); w++) {
+                for (int w = 0; w < pieces.size(); w++) {
                     Tensor above = gradients[w];
                     gradients[w] = backward(block, passed[block][w], above);
                     above.close(); // what is done with is freed now, not at the step's end
@@ -131,9 +133,9 @@ final class Distillation {
      */
     private record Passed(Tensor input, @Nullable Tensor output) {}
 
-    private Tensor forward(int sample, Passed[][] passed, int w) {
-        Tensor states = original.embed(ids(sample));
-        int kept = graphs / passed[0].length;
+    private Tensor forward(List<Integer> piece, Passed[][] passed, int w) {
+        Tensor states = original.embed(ids(piece));
+        int kept = room.graphs() / (passed[0].length * piece.size());
         for (int block = 0; block < blocks.size(); block++) {
             Tensor input = states.detach();
             input.requires_grad_(true);
@@ -161,9 +163,21 @@ final class Distillation {
         }
     }
 
-    private Tensor ids(int sample) {
-        int[] ids = windows.get(sample);
-        return device.longs(ids, 1, ids.length);
+    /** A batch in pieces of as many windows as are computed at once. */
+    private List<List<Integer>> pieces(List<Integer> batch) {
+        List<List<Integer>> pieces = new ArrayList<>();
+        for (int from = 0; from < batch.size(); from += room.windows()) {
+            pieces.add(batch.subList(from, Math.min(from + room.windows(), batch.size())));
+        }
+        return pieces;
+    }
+
+    /** [windows, tokens]. */
+    private Tensor ids(List<Integer> piece) {
+        int[] ids = piece.stream()
+                .flatMapToInt(sample -> IntStream.of(windows.get(sample)))
+                .toArray();
+        return device.longs(ids, piece.size(), wanted.tokens());
     }
 
     private Tensor normed(Tensor states) {
@@ -172,28 +186,32 @@ final class Distillation {
                 .view(-1, config.hiddenSize());
     }
 
-    /** The original's last hidden states after the final norm, [tokens, hidden]. */
-    private Tensor wanted(int sample) {
-        if (!known.get(sample)) {
-            try (TorchScope scope = new TorchScope()) {
-                wanted.set(sample, original.states(ids(sample), rope));
+    /** The original's last hidden states after the final norm, [windows * tokens, hidden]. */
+    private Tensor wanted(List<Integer> piece) {
+        TensorVector states = new TensorVector();
+        for (int sample : piece) {
+            if (!known.get(sample)) {
+                try (TorchScope scope = new TorchScope()) {
+                    wanted.set(sample, original.states(ids(List.of(sample)), rope));
+                }
+                known.set(sample);
             }
-            known.set(sample);
+            states.push_back(wanted.get(sample, device));
         }
-        return normed(wanted.get(sample, device));
+        return normed(torch.cat(states, 0));
     }
 
     /**
      * The sum of the divergences.
      *
-     * @param want the original's normed states, [tokens, hidden]
+     * @param want the original's normed states, [rows, hidden]
      * @param got the tuned model's
      * @param gradient takes that of the sum by {@code got}, or null
      */
     private double compare(Tensor want, Tensor got, @Nullable Tensor gradient) {
         double sum = 0;
-        for (long from = 0; from < want.size(0); from += CHUNK) {
-            long rows = Math.min(CHUNK, want.size(0) - from);
+        for (long from = 0; from < want.size(0); from += room.rows()) {
+            long rows = Math.min(room.rows(), want.size(0) - from);
             try (TorchScope scope = new TorchScope()) {
                 Tensor head = original.head();
                 Tensor p = torch.linear(want.narrow(0, from, rows), head).log_softmax(-1);

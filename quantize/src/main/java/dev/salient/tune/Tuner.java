@@ -67,11 +67,25 @@ public final class Tuner implements AutoCloseable {
     }
 
     /**
+     * How much is in memory at once.
+     *
+     * @param graphs of how many blocks of one window the graph may be kept until its gradient is taken
+     * @param windows of a batch that one pass computes
+     * @param rows of logits
+     */
+    public record Room(int graphs, int windows, int rows) {
+        public Room {
+            require(graphs >= 0, "graphs: got %d, want 0 or more", graphs);
+            require(windows > 0, "windows: got %d, want 1 or more", windows);
+            require(rows > 0, "rows: got %d, want 1 or more", rows);
+        }
+    }
+
+    /**
      * A run before its first step.
      *
      * @param quantized GroupAffine linears move, with or without adapters; others, embedding, final norm and head stay
      * @param wanted room for hidden states, one sample for each window of the text; the caller closes it
-     * @param graphs of how many blocks of one window the graph may be kept in memory
      */
     public Tuner(
             ModelWeights original,
@@ -79,7 +93,7 @@ public final class Tuner implements AutoCloseable {
             Tuning tuning,
             Text text,
             Activations wanted,
-            int graphs,
+            Room room,
             TorchDevice device) {
         this.tuning = tuning;
         this.text = text;
@@ -87,14 +101,14 @@ public final class Tuner implements AutoCloseable {
         this.steps = steps(tuning, text.training().size());
         this.config = original.config();
         try {
-            this.distillation = start(original, quantized, wanted, graphs);
+            this.distillation = start(original, quantized, wanted, room);
         } catch (RuntimeException e) {
             close();
             throw e;
         }
     }
 
-    private Distillation start(ModelWeights original, ModelWeights quantized, Activations wanted, int graphs) {
+    private Distillation start(ModelWeights original, ModelWeights quantized, Activations wanted, Room room) {
         TorchLanguageModel teacher = TorchLanguageModel.load(original, device);
         FakeQuant fakeQuant = device.isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
         int linears = 0;
@@ -106,7 +120,7 @@ public final class Tuner implements AutoCloseable {
         }
         require(linears > 0, "tuning: got a model without linears in groups, want one that quantize wrote");
         return new Distillation(
-                teacher, blocks.stream().map(TunedBlock::block).toList(), text.all(), wanted, graphs, device);
+                teacher, blocks.stream().map(TunedBlock::block).toList(), text.all(), wanted, room, device);
     }
 
     /** Steps that a run takes; a rest smaller than a batch is left out of each epoch. */
@@ -158,7 +172,7 @@ public final class Tuner implements AutoCloseable {
 
     /** The stored form of all blocks as they are now. */
     public List<BlockWeights> pack() {
-        return blocks.stream().map(TunedBlock::pack).toList();
+        return blocks.parallelStream().map(TunedBlock::pack).toList();
     }
 
     /** The mean KL divergence of these blocks, as they are stored, over the held-out windows; nats a token. */

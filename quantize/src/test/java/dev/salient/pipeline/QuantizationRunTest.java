@@ -21,6 +21,7 @@ import dev.salient.packed.LowRank;
 import dev.salient.pipeline.Runs.Silent;
 import dev.salient.pipeline.Runs.Stopped;
 import dev.salient.pipeline.Runs.Stopping;
+import dev.salient.torch.TorchDevice.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,7 +70,7 @@ class QuantizationRunTest {
                 0,
                 0,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
-                new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),
+                new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 4L << 30, folder.resolve("cache")),
                 11,
                 resume);
     }
@@ -280,7 +281,8 @@ class QuantizationRunTest {
         RunSettings roomy = settings("disk", sapr(1), false);
         try (Checkpoint original = Checkpoints.open(roomy.model())) {
             long working = Plan.workingBytes(original.weights().config(), roomy.method(), 24);
-            RunSettings.Machine tight = new RunSettings.Machine("cpu", 1, working + 1, folder.resolve("cache"));
+            RunSettings.Machine tight =
+                    new RunSettings.Machine("cpu", Precision.HIGHEST, 1, working + 1, folder.resolve("cache"));
             QuantizationRun.run(
                     new RunSettings(
                             roomy.model(),

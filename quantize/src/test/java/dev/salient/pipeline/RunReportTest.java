@@ -18,6 +18,7 @@ import dev.salient.model.LinearId;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.torch.TorchDevice.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -59,7 +60,7 @@ class RunReportTest {
                 0,
                 0,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
-                new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache")),
+                new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 4L << 30, folder.resolve("cache")),
                 11,
                 false);
         QuantizationRun.run(settings, new Runs.Silent());

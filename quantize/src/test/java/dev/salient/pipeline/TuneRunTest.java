@@ -21,6 +21,7 @@ import dev.salient.packed.PackedWeight;
 import dev.salient.pipeline.Runs.Silent;
 import dev.salient.pipeline.Runs.Stopped;
 import dev.salient.pipeline.Runs.Stopping;
+import dev.salient.torch.TorchDevice.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -71,7 +72,7 @@ class TuneRunTest {
     }
 
     private RunSettings.Machine machine() {
-        return new RunSettings.Machine("cpu", 1, 4L << 30, folder.resolve("cache"));
+        return new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 4L << 30, folder.resolve("cache"));
     }
 
     private TuneRun.Settings settings(String out, Tuning.Moves moves, boolean resume) {
@@ -217,7 +218,8 @@ class TuneRunTest {
 
     @Test
     void tooLittleMemoryIsSaidBeforeAnythingIsLoaded() {
-        RunSettings.Machine small = new RunSettings.Machine("cpu", 1, 100L << 20, folder.resolve("cache"));
+        RunSettings.Machine small =
+                new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 100L << 20, folder.resolve("cache"));
         TuneRun.Settings tight = settings("rounded", "tuned", Tuning.Moves.WEIGHTS, small, false);
         assertThatThrownBy(() -> TuneRun.run(tight, new Silent()))
                 .isInstanceOf(IllegalArgumentException.class)

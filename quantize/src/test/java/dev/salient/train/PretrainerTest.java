@@ -7,6 +7,7 @@ import dev.salient.format.FormatException;
 import dev.salient.model.ModelConfig;
 import dev.salient.tokenizer.Tokenizer;
 import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchDevice.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -50,7 +51,7 @@ class PretrainerTest {
         heldOut = new TrainingText(tokenizer, 0, 3)
                 .with(Corpora.stories(10, 2), 0)
                 .windows(0, 33);
-        TorchDevice.useThreads(1);
+        TorchDevice.use(1, Precision.HIGHEST);
     }
 
     @Test

@@ -14,6 +14,7 @@ import dev.salient.measure.Windows;
 import dev.salient.measure.Work;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchDevice.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,7 +73,7 @@ class RecipeRunTest {
         StringBuilder stories = new StringBuilder();
         Corpora.stories(80, 1).forEach(story -> stories.append(story).append("\n<|endoftext|>\n"));
         Files.writeString(folder.resolve("stories.txt"), stories);
-        TorchDevice.useThreads(1);
+        TorchDevice.use(1, Precision.HIGHEST);
     }
 
     @Test

@@ -22,7 +22,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The divergence and its gradients, block by block, against libtorch differentiating the whole model at once. */
 class DistillationTest {
@@ -33,9 +33,9 @@ class DistillationTest {
     Path folder;
 
     /** Of the two blocks' graphs for three windows none, some or all are kept. */
-    @ParameterizedTest(name = "{0} graphs kept")
-    @ValueSource(ints = {0, 1, 3, 6})
-    void gradientsAreThoseOfTheWholeModel(int graphs) throws IOException {
+    @ParameterizedTest(name = "{0} graphs kept, {1} windows at once, {2} rows")
+    @CsvSource({"0, 1, 128", "1, 1, 128", "3, 1, 7", "6, 1, 128", "0, 2, 50", "4, 2, 128", "6, 3, 13", "2, 8, 2048"})
+    void gradientsAreThoseOfTheWholeModel(int graphs, int together, int rows) throws IOException {
         TinyLlama.write(folder, 3);
         List<int[]> windows = windows(4);
         List<Integer> batch = List.of(3, 0, 2);
@@ -51,7 +51,8 @@ class DistillationTest {
                     .toList();
             leaves.forEach(leaf -> leaf.mutable_grad().reset());
 
-            Distillation distillation = new Distillation(original, changed.blocks(), windows, wanted, graphs, CPU);
+            Tuner.Room room = new Tuner.Room(graphs, together, rows);
+            Distillation distillation = new Distillation(original, changed.blocks(), windows, wanted, room, CPU);
             assertThat(distillation.loss(batch, changed.blocks()::get)).isCloseTo(whole, within(1e-6));
             List<Integer> order = new ArrayList<>();
             assertThat(distillation.differentiate(batch, order::add)).isCloseTo(whole, within(1e-6));
@@ -132,7 +133,8 @@ class DistillationTest {
                 Activations wanted = Activations.inMemory(new Activations.Size(1, TOKENS, 64));
                 TorchScope scope = new TorchScope()) {
             TorchLanguageModel original = TorchLanguageModel.load(checkpoint.weights(), CPU);
-            Distillation same = new Distillation(original, original.blocks(), windows(1), wanted, 0, CPU);
+            Distillation same =
+                    new Distillation(original, original.blocks(), windows(1), wanted, new Tuner.Room(0, 1, 128), CPU);
             assertThat(same.loss(List.of(0), original.blocks()::get)).isCloseTo(0, within(1e-6));
         }
     }

@@ -23,6 +23,7 @@ import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
 import dev.salient.report.ReportFolder;
 import dev.salient.tokenizer.Tokenizer;
+import dev.salient.torch.TorchDevice.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -94,7 +95,7 @@ final class DemoCommand implements Command {
                 0,
                 0,
                 new RunSettings.Calibration(List.of(original.resolve(EmbeddedModel.CALIBRATION)), 16, WINDOW, 16),
-                new RunSettings.Machine("cpu", threads.threads(), 4L << 30, folder.resolve("cache")),
+                new RunSettings.Machine("cpu", Precision.HIGHEST, threads.threads(), 4L << 30, folder.resolve("cache")),
                 0,
                 false);
         QuantizationRun.Outcome outcome;

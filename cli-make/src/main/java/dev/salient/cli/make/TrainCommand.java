@@ -10,6 +10,7 @@ import dev.salient.cli.Console;
 import dev.salient.cli.ThreadsOption;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchDevice.Precision;
 import dev.salient.train.Recipe;
 import dev.salient.train.RecipeRun;
 import java.io.IOException;
@@ -74,7 +75,7 @@ final class TrainCommand implements Command {
         boolean begun = Files.isDirectory(out);
         require(resume || !begun, "%s: got a folder that is there, want a new one, or --resume to go on in it", out);
         require(!resume || begun, "%s: got --resume and no such folder, want one of a run that was begun", out);
-        TorchDevice.useThreads(threadCount);
+        TorchDevice.use(threadCount, Precision.HIGHEST);
         RecipeRun run = new RecipeRun(what, data, out, where);
         try (TrainProgress progress = new TrainProgress(console)) {
             RecipeRun.Summary summary = run.run(progress);
