@@ -117,7 +117,10 @@ public sealed interface Method {
 
         @Override
         public String name() {
-            return "sapr";
+            if (preserves()) {
+                return "sapr";
+            }
+            return rank > 0 ? "apiq" : trainsWeights() ? "block-ap" : "omniquant";
         }
 
         /** Whether any stage needs a saliency. */

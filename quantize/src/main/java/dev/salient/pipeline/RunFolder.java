@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class RunFolder implements AutoCloseable {
     static final String MANIFEST = "salient-run.json";
+    private static final String WORK = ".salient";
     private static final String LOG = "salient-run.log";
     private static final String OWN_WINDOWS = "own-windows.json";
     private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
@@ -41,7 +42,7 @@ final class RunFolder implements AutoCloseable {
 
     private RunFolder(Path folder, FileChannel channel, FileLock lock) {
         this.folder = folder;
-        this.work = folder.resolve(".salient");
+        this.work = folder.resolve(WORK);
         this.channel = channel;
         this.lock = lock;
     }
@@ -52,17 +53,9 @@ final class RunFolder implements AutoCloseable {
      * @throws IllegalArgumentException where another run holds it, or it holds something else
      */
     static RunFolder open(Path folder, boolean resume) throws IOException {
-        Path work = folder.resolve(".salient");
+        requireUsable(folder);
+        Path work = folder.resolve(WORK);
         boolean started = Files.isDirectory(work);
-        if (Files.exists(folder.resolve(MANIFEST)) && !started) {
-            throw new IllegalArgumentException(
-                    "%s: got a folder that a run has finished, want a new one: choose another --out".formatted(folder));
-        }
-        if (!started && Files.exists(folder) && !isEmpty(folder)) {
-            throw new IllegalArgumentException(
-                    "%s: got a folder that holds other files, want a new or empty one: choose another --out"
-                            .formatted(folder));
-        }
         Files.createDirectories(work);
         FileChannel channel =
                 FileChannel.open(work.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
@@ -79,6 +72,47 @@ final class RunFolder implements AutoCloseable {
                             .formatted(folder));
         }
         return new RunFolder(folder, channel, lock);
+    }
+
+    /**
+     * Refuses a folder that no run can write.
+     *
+     * @throws IllegalArgumentException where a run has finished it, or it holds something else
+     */
+    static void requireUsable(Path folder) throws IOException {
+        if (isUnfinished(folder)) {
+            return;
+        }
+        if (Files.exists(folder.resolve(MANIFEST))) {
+            throw new IllegalArgumentException(
+                    "%s: got a folder that a run has finished, want a new one: choose another --out".formatted(folder));
+        }
+        if (Files.exists(folder) && !isEmpty(folder)) {
+            throw new IllegalArgumentException(
+                    "%s: got a folder that holds other files, want a new or empty one: choose another --out"
+                            .formatted(folder));
+        }
+    }
+
+    /** Whether a run has begun there and is not done. */
+    static boolean isUnfinished(Path folder) {
+        return Files.isDirectory(folder.resolve(WORK));
+    }
+
+    /** Takes away a folder in which the first of two parts left nothing. */
+    static void deleteIfEmpty(Path folder) throws IOException {
+        Path work = folder.resolve(WORK);
+        if (isUnfinished(folder) && isEmpty(work)) {
+            Files.delete(work);
+            if (isEmpty(folder)) {
+                Files.delete(folder);
+            }
+        }
+    }
+
+    /** Where the quantized model lies that a run of two parts goes on to tune. */
+    static Path start(Path folder) {
+        return folder.resolve(WORK).resolve("start");
     }
 
     private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
@@ -242,7 +276,11 @@ final class RunFolder implements AutoCloseable {
     /** Lets go of the folder; a run that finished no block and took no step leaves nothing behind. */
     @Override
     public void close() throws IOException {
-        if (Files.isDirectory(work) && !hasCurve(0) && !Files.exists(tuningState()) && holdsOnlyWork()) {
+        if (Files.isDirectory(work)
+                && !hasCurve(0)
+                && !Files.exists(tuningState())
+                && !Files.exists(start(folder))
+                && holdsOnlyWork()) {
             deleteWork();
             Files.delete(folder);
         }

@@ -42,6 +42,12 @@ public record RunSettings(
         require(budget >= 0, "budget: got %s bits per weight, want 0 or more", budget);
     }
 
+    /** The same into another folder. */
+    RunSettings into(Path folder) {
+        return new RunSettings(
+                model, folder, method, kept, imatrix, budget, targetBits, calibration, machine, seed, resume);
+    }
+
     /**
      * The text that calibrates.
      *

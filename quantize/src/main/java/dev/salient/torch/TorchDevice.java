@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Locale;
 import java.util.stream.IntStream;
+import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -67,6 +68,7 @@ public final class TorchDevice {
     public static void use(int threads, Precision precision) {
         require(threads > 0, "threads: got %d, want 1 or more", threads);
         torch.set_num_threads(threads);
+        openblas.blas_set_num_threads(threads); // it has threads of its own, as many as there are cores
         torch.globalContext().setFloat32MatmulPrecision(precision.label());
     }
 

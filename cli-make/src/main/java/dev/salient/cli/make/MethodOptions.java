@@ -29,8 +29,10 @@ final class MethodOptions {
     @Option(
             names = "--preset",
             paramLabel = "NAME",
-            description = "fast (minutes for a small model), best (hours), or paper (the paper's settings: days)."
-                    + " Default: ${DEFAULT-VALUE}.")
+            description =
+                    "fast (block-ap; minutes for a small model), best (block-ap, then tuned end to end; hours), or paper"
+                            + " (sapr with the paper's settings; days)."
+                            + " Default: ${DEFAULT-VALUE}.")
     private String preset = "fast";
 
     @Option(
@@ -41,8 +43,8 @@ final class MethodOptions {
                             + " and clipping trained, no adapters), omniquant (clipping trained, no adapters); without"
                             + " training: gptq (errors made up for), lqer and loftq (rounded, adapters fitted to the"
                             + " error), hqq (scales that forgive outliers), rtn (round to nearest)."
-                            + " Default: ${DEFAULT-VALUE}.")
-    private String method = "sapr";
+                            + " Default: by preset.")
+    private @Nullable String method;
 
     @Option(names = "--bits", paramLabel = "N", description = "Bits of a code: 2, 3 or 4. Default: ${DEFAULT-VALUE}.")
     private int bits = 2;
@@ -157,11 +159,15 @@ final class MethodOptions {
         return Preset.of(preset);
     }
 
+    private String name() {
+        return method == null ? preset().method() : method;
+    }
+
     /** The method that these options describe. */
     Method method() {
         Preset base = preset();
         Start where = start == null ? base.start() : start(start);
-        return switch (method) {
+        return switch (name()) {
             case "rtn" -> new Method.Rtn(grid(), where);
             case "gptq" -> new Method.Gptq(grid(), where, damping, actOrder);
             case "hqq" -> new Method.Hqq(grid(), where);
@@ -244,8 +250,8 @@ final class MethodOptions {
                 throw new IllegalArgumentException(
                         "--preserve: got %s, want before-adapter or after-adapter".formatted(preserve));
         };
-        if (!method.equals("sapr") || lambda == null) {
-            double value = method.equals("sapr") ? base.lambda() : 0;
+        if (!name().equals("sapr") || lambda == null) {
+            double value = name().equals("sapr") ? base.lambda() : 0;
             return new Preservation(which, place, value, base.scale(), lambdaMultiplier);
         }
         String[] parts = lambda.split(":", -1);
@@ -263,10 +269,10 @@ final class MethodOptions {
     private List<Stage> stages(Preset base) {
         double adapters = adapterRate == null ? base.adapterRate() : adapterRate;
         double clipping = clippingRate == null ? base.clippingRate() : clippingRate;
-        double weights = weightRate == null ? (method.equals("block-ap") ? BLOCK_AP_RATE : 0) : weightRate;
+        double weights = weightRate == null ? (name().equals("block-ap") ? BLOCK_AP_RATE : 0) : weightRate;
         boolean follows = cosine == null ? base.cosine() : cosine;
         if (stages == null) {
-            Objective objective = !method.equals("sapr") || (base.lambda() == 0 && lambda == null)
+            Objective objective = !name().equals("sapr") || (base.lambda() == 0 && lambda == null)
                     ? Objective.OUTPUT
                     : Objective.MIXED;
             int count = epochs == null ? base.epochs() : epochs;

@@ -7,9 +7,12 @@ import dev.salient.method.TokenWeighting;
 /**
  * Settings that go together.
  *
+ * @param method where none is named
+ * @param tune windows of text that the model is tuned on end to end when its blocks are done; 0: it is not
  * @param budget extra bits per weight for the makers of massive activations
  */
 record Preset(
+        String method,
         int samples,
         int tokens,
         int saliencySamples,
@@ -22,13 +25,15 @@ record Preset(
         double adapterRate,
         double clippingRate,
         boolean cosine,
-        double budget) {
+        double budget,
+        int tune) {
 
     /** The preset of that name. */
     static Preset of(String name) {
         return switch (name) {
             case "fast" ->
                 new Preset(
+                        "block-ap",
                         16,
                         512,
                         32,
@@ -41,13 +46,15 @@ record Preset(
                         5e-3,
                         5e-2,
                         true,
-                        0.11);
+                        0,
+                        0);
             case "best" ->
                 new Preset(
-                        64,
+                        "block-ap",
+                        32,
                         512,
                         64,
-                        20,
+                        8,
                         8,
                         Start.SQUARED_ERROR,
                         TokenWeighting.RELATIVE,
@@ -56,9 +63,11 @@ record Preset(
                         5e-3,
                         5e-2,
                         true,
-                        0.11);
+                        0,
+                        1024);
             case "paper" ->
                 new Preset(
+                        "sapr",
                         128,
                         2048,
                         100,
@@ -71,6 +80,7 @@ record Preset(
                         5e-4,
                         5e-3,
                         false,
+                        0,
                         0);
             default -> throw new IllegalArgumentException("--preset: got %s, want fast, best or paper".formatted(name));
         };

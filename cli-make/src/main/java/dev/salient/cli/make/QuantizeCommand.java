@@ -15,6 +15,8 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
+import dev.salient.pipeline.TuneRun;
+import dev.salient.pipeline.WholeRun;
 import dev.salient.report.ReportFolder;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -35,6 +37,9 @@ import picocli.CommandLine.Option;
         header = "Make a model small: 1 to 4 bits a weight, calibrated and partially retrained.",
         description = "Writes a folder in GPTQ format, with a PEFT adapter, that Hugging Face tools and Salient read.")
 final class QuantizeCommand implements Command {
+    /** Windows of one step when the whole model is tuned. */
+    private static final int TUNE_BATCH = 4;
+
     private static final Pattern KEPT = Pattern.compile("(\\d+)\\.(q|k|v|o|gate|up|down)=q([348])");
 
     @Mixin
@@ -70,6 +75,14 @@ final class QuantizeCommand implements Command {
 
     @Option(names = "--saliency-samples", paramLabel = "N", description = "Windows for saliency. Default: by preset.")
     private @Nullable Integer saliencySamples;
+
+    @Option(
+            names = "--tune",
+            paramLabel = "N",
+            description =
+                    "When all blocks are done, tune the whole model on so many windows of the text, as the command tune does:"
+                            + " straight-through, codes and scales; 0: do not. Default: by preset.")
+    private @Nullable Integer tune;
 
     @Option(
             names = "--keep",
@@ -118,6 +131,18 @@ final class QuantizeCommand implements Command {
     @Override
     public void check() {
         settings();
+        tunedOn();
+    }
+
+    /** Windows of text to tune on, 0 for none. */
+    private int tunedOn() {
+        int windows = tune == null ? method.preset().tune() : tune;
+        require(windows >= 0, "--tune: got %d, want a number of windows, or 0", windows);
+        require(
+                windows == 0 || !calibration.isEmpty(),
+                "--tune %d: got no --calibration, want texts to learn from, or --tune 0",
+                windows);
+        return windows;
     }
 
     private RunSettings settings() {
@@ -150,6 +175,15 @@ final class QuantizeCommand implements Command {
     @Override
     public void run(Console console) throws IOException {
         RunSettings settings = settings();
+        int windows = tunedOn();
+        if (windows > 0) {
+            TuneRun.Outcome tuned;
+            try (ConsoleListener listener = new ConsoleListener(console)) {
+                tuned = WholeRun.run(settings, new WholeRun.Tune(TuneCommand.weights(TUNE_BATCH), windows), listener);
+            }
+            TuneCommand.show(console, tuned);
+            return;
+        }
         QuantizationRun.Outcome outcome;
         try (ConsoleListener listener = new ConsoleListener(console)) {
             outcome = QuantizationRun.run(settings, listener);

@@ -142,8 +142,8 @@ final class TuneCommand implements Command {
         settings();
     }
 
-    private TuneRun.Settings settings() {
-        Tuning tuning = new Tuning(
+    private Tuning tuning() {
+        return new Tuning(
                 moves(),
                 epochs,
                 batch,
@@ -152,11 +152,14 @@ final class TuneCommand implements Command {
                 adapterRate,
                 normRate,
                 new CodeSteps(codeRate, codeShare, trust, codeDecay));
+    }
+
+    private TuneRun.Settings settings() {
         return new TuneRun.Settings(
                 model,
                 original,
                 out,
-                tuning,
+                tuning(),
                 new RunSettings.Calibration(calibration, samples, tokens, 1),
                 machine.machine(memory),
                 seed.seed(),
@@ -170,6 +173,18 @@ final class TuneCommand implements Command {
         try (ConsoleListener listener = new ConsoleListener(console)) {
             outcome = TuneRun.run(settings, listener);
         }
+        show(console, outcome);
+    }
+
+    /** Tuning of weights as this command does it where nothing else is asked for. */
+    static Tuning weights(int batch) {
+        TuneCommand defaults = new TuneCommand();
+        defaults.batch = batch;
+        return defaults.tuning();
+    }
+
+    /** Renders the report and says what a run came to. */
+    static void show(Console console, TuneRun.Outcome outcome) throws IOException {
         Path report = ReportFolder.render(outcome.folder());
         TuneRun.Point first = outcome.curve().getFirst();
         console.line(

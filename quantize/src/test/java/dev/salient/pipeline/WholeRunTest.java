@@ -1,0 +1,135 @@
+package dev.salient.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
+import dev.salient.method.Method.Start;
+import dev.salient.method.Preservation;
+import dev.salient.method.Stage;
+import dev.salient.method.TokenWeighting;
+import dev.salient.method.Tuning;
+import dev.salient.pipeline.Runs.Silent;
+import dev.salient.pipeline.Runs.Stopped;
+import dev.salient.pipeline.Runs.Stopping;
+import dev.salient.torch.TorchDevice.Precision;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class WholeRunTest {
+    private static final WholeRun.Tune TUNE = new WholeRun.Tune(
+            new Tuning(Tuning.Moves.WEIGHTS, 1, 3, 3e-3, 1e-2, 1e-3, 1e-2, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5)),
+            12);
+
+    @TempDir
+    Path folder;
+
+    @BeforeEach
+    void writeModelAndText() throws IOException {
+        TinyLlama.write(folder.resolve("model"), 7);
+        Random random = new Random(2);
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < 1500; i++) {
+            text.append((char) ('a' + random.nextInt(26)));
+        }
+        Files.writeString(folder.resolve("text.txt"), text);
+    }
+
+    private RunSettings settings(String out, boolean resume) {
+        return settings(out, List.of(folder.resolve("text.txt")), resume);
+    }
+
+    private RunSettings settings(String out, List<Path> texts, boolean resume) {
+        Method blockAp = new Method.PartialRetraining(
+                new Grid.Signed2(64),
+                Start.SQUARED_ERROR,
+                0,
+                16,
+                TokenWeighting.RELATIVE,
+                new Preservation(
+                        Preservation.Saliency.FISHER,
+                        Preservation.Place.BEFORE_ADAPTER,
+                        0,
+                        Preservation.Scale.RELATIVE,
+                        1),
+                List.of(new Stage(Stage.Objective.OUTPUT, 2, 0, 1e-2, 1e-3, 0, true)));
+        return new RunSettings(
+                folder.resolve("model"),
+                folder.resolve(out),
+                blockAp,
+                Map.of(),
+                null,
+                0,
+                0,
+                new RunSettings.Calibration(texts, 4, 24, 1),
+                new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 4L << 30, folder.resolve("cache")),
+                1,
+                resume);
+    }
+
+    @Test
+    void writesWhatBothPartsWriteOneAfterTheOther() throws IOException {
+        WholeRun.run(settings("whole", false), TUNE, new Silent());
+        QuantizationRun.run(settings("start", false), new Silent());
+        TuneRun.run(
+                new TuneRun.Settings(
+                        folder.resolve("start"),
+                        folder.resolve("model"),
+                        folder.resolve("tuned"),
+                        TUNE.tuning(),
+                        new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 12, 24, 1),
+                        settings("tuned", false).machine(),
+                        1,
+                        false),
+                new Silent());
+        assertThat(Runs.files(folder.resolve("whole"))).isEqualTo(Runs.files(folder.resolve("tuned")));
+        assertThat(folder.resolve("whole/salient-run.json")).content().contains("\"block-ap\"", "\"WEIGHTS\"");
+    }
+
+    @ParameterizedTest(name = "stopped in {0} after {1} steps")
+    @CsvSource({"quantize, 0", "quantize, 9", "report, 0", "tune, 0", "tune, 2", "tune, 4"})
+    void resumedRunEqualsUninterruptedRun(String part, int steps) throws IOException {
+        WholeRun.run(settings("whole", false), TUNE, new Silent());
+        assertThatThrownBy(() -> WholeRun.run(settings("stopped", false), TUNE, new Stopping(part, steps)))
+                .isInstanceOf(Stopped.class);
+        if (Files.exists(folder.resolve("stopped"))) {
+            assertThatThrownBy(() -> WholeRun.run(settings("stopped", false), TUNE, new Silent()))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage(
+                            "%s: got a run that was not finished: --resume goes on with it, or delete the folder",
+                            folder.resolve("stopped"));
+        }
+        WholeRun.run(settings("stopped", true), TUNE, new Silent());
+        assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("whole")));
+    }
+
+    @Test
+    void aFolderWithOtherFilesIsRefusedBeforeAnythingIsDone() throws IOException {
+        Files.createDirectories(folder.resolve("mine"));
+        Files.writeString(folder.resolve("mine/thesis.tex"), "years of work");
+        assertThatThrownBy(() -> WholeRun.run(settings("mine", false), TUNE, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "%s: got a folder that holds other files, want a new or empty one: choose another --out",
+                        folder.resolve("mine"));
+        assertThat(Runs.files(folder.resolve("mine"))).containsOnlyKeys("thesis.tex");
+    }
+
+    @Test
+    void aModelThatWouldHaveToWriteItsOwnTextIsRefused() {
+        assertThatThrownBy(() -> WholeRun.run(settings("out", List.of(), false), TUNE, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("--tune: got no --calibration, want texts to learn from: some 288 tokens of them");
+        assertThat(folder.resolve("out")).doesNotExist();
+    }
+}
