@@ -35,7 +35,8 @@ class ArchitectureTest {
             "kernel", List.of("tensor", "packed"),
             "model", List.of("tensor", "packed", "kernel"),
             "format", List.of("tensor", "packed", "model", "tokenizer"),
-            "generate", List.of("model", "tokenizer"));
+            "generate", List.of("model", "tokenizer"),
+            "hub", List.of("tensor", "format"));
 
     static Stream<String> packages() {
         return MAY_IMPORT.keySet().stream().sorted();
@@ -73,6 +74,17 @@ class ArchitectureTest {
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("jdk.incubator.vector..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void onlyTheHubUsesTheNetwork() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage(ROOT + ".hub..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("java.net.http..")
                 .check(CLASSES);
     }
 
