@@ -1,5 +1,6 @@
 package dev.salient.cli;
 
+import java.time.Duration;
 import java.util.function.Consumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -9,6 +10,7 @@ import me.tongfei.progressbar.ProgressBarStyle;
 /** Progress as a bar that redraws itself in one line of a terminal. */
 final class BarProgress implements Progress {
     private static final int INTERVAL_MILLIS = 200;
+    private static final long MEGA = 1_000_000;
 
     private final ProgressBar bar;
 
@@ -19,10 +21,12 @@ final class BarProgress implements Progress {
      * @param columns width that the text may take
      */
     BarProgress(LineProgress.Work work, Consumer<String> draw, int columns) {
+        boolean bytes = work.unit().equals(LineProgress.BYTES);
         bar = new ProgressBarBuilder()
                 .setTaskName(work.task())
                 .setInitialMax(work.total())
-                .setUnit(" " + work.unit(), 1)
+                .setUnit(bytes ? " MB" : " " + work.unit(), bytes ? MEGA : 1)
+                .startsFrom(work.before(), Duration.ZERO)
                 .setStyle(ProgressBarStyle.UNICODE_BLOCK)
                 .setUpdateIntervalMillis(INTERVAL_MILLIS)
                 .setConsumer(new Drawing(draw, columns))

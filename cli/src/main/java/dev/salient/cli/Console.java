@@ -90,7 +90,20 @@ public final class Console {
      * @param total steps in all
      */
     public Progress progress(String task, String unit, long total) {
-        LineProgress.Work work = new LineProgress.Work(task, unit, total);
+        return progress(new LineProgress.Work(task, unit, total, 0));
+    }
+
+    /**
+     * Shows progress in bytes.
+     *
+     * @param total bytes in all
+     * @param here bytes of them that were done before
+     */
+    Progress byteProgress(String task, long total, long here) {
+        return progress(new LineProgress.Work(task, LineProgress.BYTES, total, here));
+    }
+
+    private Progress progress(LineProgress.Work work) {
         if (streams.terminals().contains(Standard.ERR)) {
             return new BarProgress(work, this::drawBar, streams.columns() - 1);
         }

@@ -44,10 +44,17 @@ final class EvaluateCommand implements Command {
     @Parameters(
             arity = "1..*",
             paramLabel = "MODEL",
-            description = "Hugging Face folders (dense, or GPTQ with or without an adapter) or GGUF files.")
+            description = "Hugging Face folders (dense, or GPTQ with or without an adapter), GGUF files, or ORG/NAME of"
+                    + " models that pull fetched.")
+    private List<String> sources = List.of(); // a converter's failure would not be said for any but the first
+
     private List<Path> paths = List.of();
 
-    @Option(names = "--against", paramLabel = "ORIGINAL", description = "Compare every MODEL with this one.")
+    @Option(
+            names = "--against",
+            paramLabel = "ORIGINAL",
+            converter = ModelPath.class,
+            description = "Compare every MODEL with this one.")
     private @Nullable Path against;
 
     @Mixin
@@ -90,6 +97,7 @@ final class EvaluateCommand implements Command {
     public void run(Console console) throws IOException {
         int threadCount = threads.threads();
         text.check();
+        paths = ModelPath.findAll(sources);
         requireDifferentNames();
         Map<ZeroShotTask, List<Question>> questions = more.readTasks();
         if (save != null) {

@@ -1,6 +1,7 @@
 package dev.salient.cli;
 
 import dev.salient.format.FormatException;
+import dev.salient.hub.HubException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
@@ -33,11 +34,14 @@ record Failure(int exitCode, String message, @Nullable String hint) {
         return switch (thrown) {
             case UncheckedIOException e when e.getCause() != null -> of(e.getCause());
             case ExecutionException e when e.getCause() != null -> of(e.getCause());
+            case ParameterException e when e.getCause() instanceof ModelPath.NotHereException cause -> of(cause);
             case ParameterException e ->
                 new Failure(
                         BAD_INPUT,
                         message(e),
                         "see " + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
+            case ModelPath.NotHereException e -> new Failure(BAD_INPUT, message(e), e.hint());
+            case HubException e -> new Failure(e.isTemporary() ? OURS : BAD_INPUT, message(e), e.hint());
             case FormatException e -> new Failure(BAD_INPUT, message(e), null);
             case IllegalArgumentException e -> new Failure(BAD_INPUT, message(e), null);
             case NoSuchFileException e -> new Failure(BAD_INPUT, e.getFile() + ": got no such file or folder", null);

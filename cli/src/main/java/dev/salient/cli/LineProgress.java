@@ -16,12 +16,16 @@ final class LineProgress implements Progress {
     private long done;
     private String words = "";
 
+    /** The unit of which a number is written as people read it. */
+    static final String BYTES = "bytes";
+
     /**
      * What is done, in which steps.
      *
      * @param total steps in all
+     * @param before steps of them that were done before
      */
-    record Work(String task, String unit, long total) {}
+    record Work(String task, String unit, long total, long before) {}
 
     LineProgress(Work work, Consumer<String> lines, LongSupplier nanoTime) {
         this.work = work;
@@ -29,6 +33,7 @@ final class LineProgress implements Progress {
         this.nanoTime = nanoTime;
         started = nanoTime.getAsLong();
         shown = started;
+        done = work.before();
     }
 
     @Override
@@ -37,7 +42,8 @@ final class LineProgress implements Progress {
         long now = nanoTime.getAsLong();
         if (now - shown >= INTERVAL && done < work.total()) {
             shown = now;
-            Duration left = Duration.ofNanos((long) ((double) (now - started) / done * (work.total() - done)));
+            long own = Math.max(1, done - work.before());
+            Duration left = Duration.ofNanos((long) ((double) (now - started) / own * (work.total() - done)));
             lines.accept(line() + ", " + Words.duration(left) + " left");
         }
     }
@@ -50,13 +56,15 @@ final class LineProgress implements Progress {
     @Override
     public synchronized void close() {
         Duration took = Duration.ofNanos(nanoTime.getAsLong() - started);
-        if (done > 0) {
+        if (done > work.before()) {
             lines.accept(line() + " in " + Words.duration(took));
         }
     }
 
     private String line() {
-        String numbers = "%s: %d/%d %s".formatted(work.task(), done, work.total(), work.unit());
+        String numbers = work.unit().equals(BYTES)
+                ? "%s: %s of %s".formatted(work.task(), Words.bytes(done), Words.bytes(work.total()))
+                : "%s: %d/%d %s".formatted(work.task(), done, work.total(), work.unit());
         return words.isEmpty() ? numbers : numbers + ", " + words;
     }
 }

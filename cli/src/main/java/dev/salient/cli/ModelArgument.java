@@ -11,7 +11,10 @@ public final class ModelArgument {
     @Parameters(
             index = "0",
             paramLabel = "MODEL",
-            description = "A Hugging Face folder (dense, or GPTQ with or without an adapter) or a GGUF file.")
+            converter = ModelPath.class,
+            description =
+                    "A Hugging Face folder (dense, or GPTQ with or without an adapter), a GGUF file, or ORG/NAME of"
+                            + " a model that pull fetched.")
     private Path model = Path.of("");
 
     /** Where it lies. */

@@ -88,9 +88,9 @@ record OpenModels(List<OpenModel> all, @Nullable OpenModel original) implements 
         return new OpenModel(path, hash, checkpoint, new PackedLanguageModel(checkpoint.weights(), threads));
     }
 
-    /** The last part of a path. */
+    /** What a model is called in tables. */
     static String name(Path path) {
-        return String.valueOf(path.toAbsolutePath().normalize().getFileName());
+        return Checkpoints.name(path);
     }
 
     /** Whether quantize wrote this folder. */

@@ -69,6 +69,7 @@ final class PerplexityCommand implements Command {
 
     @Option(
             names = "--against",
+            converter = ModelPath.class,
             paramLabel = "ORIGINAL",
             description = "Also KL divergence from this model, and how often both find the same token likeliest.")
     private @Nullable Path against;

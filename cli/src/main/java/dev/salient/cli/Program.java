@@ -73,7 +73,8 @@ final class Program {
                         new ChatCommand(),
                         new InspectCommand(),
                         new BenchCommand(),
-                        new ExportCommand())
+                        new ExportCommand(),
+                        new PullCommand())
                 .forEach(program::addSubcommand);
         boolean withMakeHalf = false;
         for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {

@@ -15,7 +15,7 @@ class LineProgressTest {
     @Test
     void linesComeEveryFiveSecondsAtMostAndOnceAtTheEnd() {
         try (LineProgress progress =
-                new LineProgress(new LineProgress.Work("perplexity", "windows", 8), lines::add, () -> now)) {
+                new LineProgress(new LineProgress.Work("perplexity", "windows", 8, 0), lines::add, () -> now)) {
             for (int window = 1; window <= 8; window++) {
                 now += 2 * SECOND;
                 progress.note("27.%d so far".formatted(window));
@@ -31,7 +31,20 @@ class LineProgressTest {
 
     @Test
     void nothingDoneIsNothingSaid() {
-        new LineProgress(new LineProgress.Work("perplexity", "windows", 8), lines::add, () -> now).close();
+        new LineProgress(new LineProgress.Work("perplexity", "windows", 8, 0), lines::add, () -> now).close();
         assertThat(lines).isEmpty();
+    }
+
+    @Test
+    void bytesThatWereThereBeforeDontCountAsSpeed() {
+        try (LineProgress progress = new LineProgress(
+                new LineProgress.Work("pull", "bytes", 2_000_000_000, 1_500_000_000), lines::add, () -> now)) {
+            now += 10 * SECOND;
+            progress.advance(100_000_000);
+            progress.advance(-1_600_000_000); // the file begins again
+            now += 10 * SECOND;
+            progress.advance(2_000_000_000);
+        }
+        assertThat(lines).containsExactly("pull: 1.6 GB of 2.0 GB, 40 s left", "pull: 2.0 GB of 2.0 GB in 20 s");
     }
 }

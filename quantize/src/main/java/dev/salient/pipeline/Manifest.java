@@ -31,9 +31,7 @@ final class Manifest {
             throws IOException {
         ObjectNode json = JSON.createObjectNode();
         json.put("salient", version());
-        json.putObject("model")
-                .put("name", String.valueOf(settings.model().getFileName()))
-                .put("sha256", modelHash);
+        json.putObject("model").put("name", Checkpoints.name(settings.model())).put("sha256", modelHash);
         json.set("method", method(settings.method()));
         ObjectNode own = json.putObject("kept");
         Map<String, Grid> sorted = new TreeMap<>();

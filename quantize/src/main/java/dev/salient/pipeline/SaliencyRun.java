@@ -71,7 +71,7 @@ public final class SaliencyRun {
             ObjectNode json = new ObjectMapper().createObjectNode();
             ObjectNode run = json.putObject("run");
             run.putObject("model")
-                    .put("name", String.valueOf(settings.model().getFileName()))
+                    .put("name", Checkpoints.name(settings.model()))
                     .put("sha256", hash);
             run.putObject("calibration")
                     .put("tokens", tokens)

@@ -253,7 +253,7 @@ public final class TuneRun {
         ObjectNode json = source.deepCopy();
         json.remove("blocks");
         json.putObject("model")
-                .put("name", String.valueOf(settings.original().getFileName()))
+                .put("name", Checkpoints.name(settings.original()))
                 .put("sha256", Checkpoints.hash(settings.original()));
         ObjectNode own = json.withArray("tunings").addObject();
         Tuning tuning = settings.tuning();

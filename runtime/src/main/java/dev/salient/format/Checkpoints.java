@@ -71,6 +71,20 @@ public final class Checkpoints {
         new FiniteCheck(checkpoint.source()).check(checkpoint.weights());
     }
 
+    /** What people call a model: the last part of its path, or its name on the hub that it was fetched from. */
+    public static String name(Path source) {
+        Path path = source.toAbsolutePath().normalize();
+        Path snapshots = path.getParent();
+        Path model = snapshots == null ? null : snapshots.getParent();
+        if (snapshots != null && model != null && snapshots.endsWith("snapshots")) {
+            String folder = String.valueOf(model.getFileName()); // models--ORG--NAME
+            if (folder.startsWith("models--")) {
+                return folder.substring(folder.lastIndexOf("--") + 2);
+            }
+        }
+        return String.valueOf(path.getFileName());
+    }
+
     private static Checkpoint open(Path source, Arena arena) throws IOException {
         Path weights = weightSource(source);
         return Files.isDirectory(weights) ? openFolder(weights, arena) : openGguf(weights, arena);

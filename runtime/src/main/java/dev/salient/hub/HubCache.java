@@ -23,9 +23,6 @@ import org.jspecify.annotations.Nullable;
  * @param links whether snapshots hold links or the files themselves
  */
 public record HubCache(Path root, Links links) {
-    private static final String MODELS = "models";
-    private static final String SNAPSHOTS = "snapshots";
-    private static final String BETWEEN = "--";
     private static final long LOCK_MILLIS = 200;
 
     /** What a snapshot holds. */
@@ -59,17 +56,6 @@ public record HubCache(Path root, Links links) {
                 : null;
     }
 
-    /** The model whose folder this is; null where it is no folder of a cache. */
-    public static @Nullable String findName(Path folder) {
-        Path snapshots = folder.toAbsolutePath().normalize().getParent();
-        Path model = snapshots == null ? null : snapshots.getParent();
-        if (snapshots == null || model == null || !snapshots.endsWith(SNAPSHOTS)) {
-            return null;
-        }
-        String[] parts = String.valueOf(model.getFileName()).split(BETWEEN, -1);
-        return parts.length == 3 && parts[0].equals(MODELS) ? parts[2] : null;
-    }
-
     /** The files of a model's folder, with their lengths. */
     static Map<String, Long> files(Path snapshot) throws IOException {
         Map<String, Long> files = new TreeMap<>();
@@ -82,7 +68,7 @@ public record HubCache(Path root, Links links) {
     }
 
     private Path folder(ModelName name) {
-        return root.resolve(String.join(BETWEEN, MODELS, name.organization(), name.name()));
+        return root.resolve(String.join("--", "models", name.organization(), name.name()));
     }
 
     private Path ref(ModelName name) {
@@ -90,7 +76,7 @@ public record HubCache(Path root, Links links) {
     }
 
     Path snapshot(ModelName name, String commit) {
-        return folder(name).resolve(SNAPSHOTS).resolve(commit);
+        return folder(name).resolve("snapshots").resolve(commit);
     }
 
     Path blob(ModelName name, BlobId id) {

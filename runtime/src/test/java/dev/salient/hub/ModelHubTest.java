@@ -7,6 +7,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.salient.format.Checkpoints;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -90,7 +91,7 @@ class ModelHubTest {
                         .toString())
                 .startsWith("../../../blobs/");
         assertThat(hub.settings(cache).cache().find(MODEL)).isEqualTo(snapshot);
-        assertThat(HubCache.findName(snapshot)).isEqualTo("tiny");
+        assertThat(Checkpoints.name(snapshot)).isEqualTo("tiny");
     }
 
     @Test

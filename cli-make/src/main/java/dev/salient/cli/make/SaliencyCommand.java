@@ -6,6 +6,7 @@ import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;
 import dev.salient.cli.ModelArgument;
 import dev.salient.cli.SeedOption;
+import dev.salient.format.Checkpoints;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.pipeline.RunSettings;
 import dev.salient.pipeline.SaliencyRun;
@@ -82,7 +83,7 @@ final class SaliencyCommand implements Command {
         try (ConsoleListener listener = new ConsoleListener(console)) {
             report = SaliencyRun.run(settings, listener);
         }
-        report.put("name", String.valueOf(model.path().getFileName()));
+        report.put("name", Checkpoints.name(model.path()));
         JsonFiles.writeText(out, ReportFolder.saliencyPage(report));
         console.line("page: %s", out);
         console.result(report);

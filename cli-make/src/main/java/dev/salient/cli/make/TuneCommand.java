@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.cli.Command;
 import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;
+import dev.salient.cli.ModelPath;
 import dev.salient.cli.SeedOption;
 import dev.salient.method.Tuning;
 import dev.salient.method.Tuning.CodeSteps;
@@ -30,14 +31,15 @@ final class TuneCommand implements Command {
     @Mixin
     private final CommonOptions common = new CommonOptions();
 
-    @Parameters(index = "0", paramLabel = "MODEL", description = "The quantized model.")
+    @Parameters(index = "0", paramLabel = "MODEL", converter = ModelPath.class, description = "The quantized model.")
     private Path model = Path.of("");
 
     @Option(
             names = "--original",
             paramLabel = "MODEL",
             required = true,
-            description = "What it was made of: a Hugging Face folder or a GGUF file.")
+            converter = ModelPath.class,
+            description = "What it was made of: a Hugging Face folder, a GGUF file, or ORG/NAME.")
     private Path original = Path.of("");
 
     @Option(names = "--out", paramLabel = "DIR", required = true, description = "The folder to write.")
