@@ -38,7 +38,8 @@ public record HubCache(Path root, Links links) {
         HubEnvironment variables = new HubEnvironment(environment, home);
         Path root = variables.path("HUGGINGFACE_HUB_CACHE", variables.hubHome().resolve("hub"));
         boolean plain = variables.isTrue("HF_HUB_DISABLE_SYMLINKS");
-        return new HubCache(variables.path("HF_HUB_CACHE", root), plain ? Links.NEVER : Links.WHERE_POSSIBLE);
+        return new HubCache(
+                variables.path("HF_HUB_CACHE", root).toAbsolutePath(), plain ? Links.NEVER : Links.WHERE_POSSIBLE);
     }
 
     /** The folder of a model that was fetched; null where it was not. */

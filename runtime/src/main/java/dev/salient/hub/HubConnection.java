@@ -52,7 +52,7 @@ final class HubConnection implements AutoCloseable {
     byte[] describe(PullListener listener) throws IOException, InterruptedException {
         URI uri = URI.create(endpoint + "/api/models/" + model.repository() + "/revision/" + encoded(model.revision())
                 + "?blobs=true");
-        Retries retries = new Retries(host(), settings.network().pauses(), listener);
+        Retries retries = new Retries(model.toString(), settings.network().pauses(), listener);
         while (true) {
             try (Answer answer = open(uri, Map.of())) {
                 return body(answer);

@@ -76,9 +76,9 @@ public record HubSettings(@Nullable URI endpoint, @Nullable String token, HubCac
                 new Network(PATIENCE, Thread::sleep, new EnvironmentProxies(environment)));
     }
 
-    /** The same with another hub; null leaves it as it is. */
+    /** The same with another hub; null leaves it as it is, and so does being offline. */
     public HubSettings withEndpoint(@Nullable String other) {
-        return other == null ? this : new HubSettings(address(other), token, cache, network);
+        return other == null || endpoint == null ? this : new HubSettings(address(other), token, cache, network);
     }
 
     private static URI address(String text) {
