@@ -147,10 +147,10 @@ final class Download {
         String got = answer.findHeader("ETag");
         String strong = got == null || got.startsWith("W/") ? null : got;
         if (answer.status() == 200) {
+            requireLength(answer); // before what came is given up: a portal that wants a login answers 200 too
             if (position > 0) {
                 startOver(out);
             }
-            requireLength(answer);
         } else if (!isRest(answer) || (tag != null && strong != null && !tag.equals(strong))) {
             startOver(out);
             requireFewRestarts(answer);

@@ -12,11 +12,12 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpTimeoutException;
 import java.nio.charset.StandardCharsets;
+import java.security.cert.CertificateException;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
-import javax.net.ssl.SSLException;
+import org.jspecify.annotations.Nullable;
 
 /** Requests about one model to one hub. */
 final class HubConnection implements AutoCloseable {
@@ -109,19 +110,25 @@ final class HubConnection implements AutoCloseable {
     }
 
     private URI target(URI from, String location) throws HubException {
+        URI to = findTarget(from, location);
+        if (to == null) {
+            throw HubException.refused(
+                    "%s: got a redirect from %s to %s, want an https address"
+                            .formatted(model, from.getHost(), location.isEmpty() ? "nowhere" : Plain.text(location)),
+                    null);
+        }
+        return to;
+    }
+
+    /** Where a redirect leads; null where it is not followed: to another protocol, or out of an encrypted one. */
+    static @Nullable URI findTarget(URI from, String location) {
         try {
             URI to = from.resolve(new URI(location));
             boolean web = "https".equals(to.getScheme()) || ("http".equals(to.getScheme()) && isPlainHttp(from));
-            if (web && to.getHost() != null && to.getUserInfo() == null && !location.isEmpty()) {
-                return to;
-            }
+            return web && to.getHost() != null && to.getUserInfo() == null && !location.isEmpty() ? to : null;
         } catch (URISyntaxException e) {
-            // said below
+            return null;
         }
-        throw HubException.refused(
-                "%s: got a redirect from %s to %s, want an https address"
-                        .formatted(model, from.getHost(), location.isEmpty() ? "nowhere" : Plain.text(location)),
-                null);
     }
 
     private static boolean isPlainHttp(URI uri) {
@@ -154,14 +161,23 @@ final class HubConnection implements AutoCloseable {
             throw new TransientException("no answer from " + uri.getHost());
         } catch (ConnectException e) {
             throw new TransientException("no connection to " + uri.getHost());
-        } catch (SSLException e) {
-            throw HubException.refused(
-                    "%s: got no trusted connection to %s: %s"
-                            .formatted(model, uri.getHost(), Plain.text(String.valueOf(e.getMessage()))),
-                    "the JVM must trust its certificate: SALIENT_JAVA_OPTS=-Djavax.net.ssl.trustStore=...");
         } catch (IOException e) {
+            if (isUntrusted(e)) {
+                throw HubException.refused(
+                        "%s: got a certificate from %s that nobody vouches for".formatted(model, uri.getHost()),
+                        "if it is your own: SALIENT_JAVA_OPTS=-Djavax.net.ssl.trustStore=FILE");
+            }
             throw new TransientException("the connection to " + uri.getHost() + " was cut");
         }
+    }
+
+    private static boolean isUntrusted(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof CertificateException) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static String encoded(String text) {

@@ -17,6 +17,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.InstanceOfAssertFactories.type;
 
 import java.io.IOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import org.assertj.core.api.AbstractThrowableAssert;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -230,6 +232,15 @@ class HostileHubTest {
     }
 
     @Test
+    void loginPageInTheMiddleDoesNotCostWhatCame() throws Exception {
+        hub.next(FILE, cutBefore(100_000, WEIGHTS)).next(FILE, body("<html>Log in</html>"));
+        failsWith("model.safetensors: got 19 bytes from localhost, want 300000 as the hub said before");
+        hub.forget();
+        pullsWhole();
+        assertThat(ranges()).containsExactly("rest");
+    }
+
+    @Test
     void bodyThatDoesNotEndIsRefused() {
         hub.next(FILE, chunked(new byte[300_001]));
         failsWith("model.safetensors: got more than 300000 bytes from localhost, want 300000 as the hub said before");
@@ -265,11 +276,16 @@ class HostileHubTest {
         hub.next(API, status(429, "Retry-After", "7"))
                 .next(API, status(429, "RateLimit", "\"api\";r=0;t=55"))
                 .next(API, status(503))
-                .next(FILE, status(500));
+                .next(FILE, status(500))
+                .next(FILE, status(503, "Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT"));
         pullsWhole();
         assertThat(hub.pauses)
                 .containsExactly(
-                        Duration.ofSeconds(7), Duration.ofSeconds(55), Duration.ofSeconds(4), Duration.ofSeconds(1));
+                        Duration.ofSeconds(7),
+                        Duration.ofSeconds(55),
+                        Duration.ofSeconds(4),
+                        Duration.ofSeconds(1),
+                        Duration.ZERO);
         assertThat(hub.notes)
                 .contains(
                         "tests/tiny: got status 429 from localhost; again in 7 s",
@@ -339,6 +355,30 @@ class HostileHubTest {
     void redirectToWhereNoModelIsIsRefused(String location, String shown) {
         hub.next(FILE, location.isEmpty() ? status(302) : redirect(location));
         failsWith("tests/tiny: got a redirect from localhost to %s, want an https address".formatted(shown));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "https://hub/a/b, /c, https://hub/c",
+        "https://hub/a/b, c, https://hub/a/c",
+        "https://hub/a, https://store/b?sign=x%3D, https://store/b?sign=x%3D",
+        "http://hub/a, https://store/b, https://store/b",
+        "http://hub/a, //store/b, http://store/b",
+        "https://hub/a, http://hub/a, ",
+        "https://hub/a, data:text, ",
+    })
+    void redirectsAreFollowedButNotOutOfAnEncryptedConnection(URI from, String location, @Nullable URI want) {
+        assertThat(HubConnection.findTarget(from, location)).isEqualTo(want);
+    }
+
+    @Test
+    void certificateThatNobodyVouchesForIsOneLine() throws Exception {
+        try (SelfSigned server = new SelfSigned(cache)) {
+            HubSettings settings = hub.settings(cache).withEndpoint(server.address());
+            assertThatThrownBy(() -> new ModelHub(settings).pull(MODEL, List.of(), hub.listener()))
+                    .isInstanceOf(HubException.class)
+                    .hasMessage("tests/tiny: got a certificate from localhost that nobody vouches for");
+        }
     }
 
     @Test
