@@ -199,6 +199,7 @@ public final class ModelHub {
                 case IOException failure -> failure;
                 case InterruptedException interrupted -> throw interrupted;
                 case RuntimeException failure -> throw failure;
+                case Error failure -> throw failure;
                 case null, default -> new IOException(e);
             };
         }
