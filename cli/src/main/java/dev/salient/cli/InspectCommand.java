@@ -113,13 +113,17 @@ final class InspectCommand implements Command {
     }
 
     private static String scaling(@Nullable RopeScaling scaling) {
-        return scaling == null
-                ? ""
-                : String.format(
+        return switch (scaling) {
+            case null -> "";
+            case RopeScaling.Llama3 llama3 ->
+                String.format(
                         Locale.ROOT,
                         ", stretched %s times beyond %s tokens",
-                        plain(scaling.factor()),
-                        Words.count(scaling.originalContext()));
+                        plain(llama3.factor()),
+                        Words.count(llama3.originalContext()));
+            case RopeScaling.Linear linear -> ", stretched " + plain(linear.factor()) + " times";
+            case RopeScaling.Divisors each -> ", each frequency stretched by a number of its own";
+        };
     }
 
     private static String plain(double number) {
@@ -155,7 +159,7 @@ final class InspectCommand implements Command {
         ModelConfig config = inspection.config();
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("model", checkpoint.source().toString());
-        json.put("architecture", "llama");
+        json.put("architecture", config.family().label());
         json.put("blocks", config.blockCount());
         json.put("hidden", config.hiddenSize());
         json.put("ffn", config.ffnSize());

@@ -7,6 +7,7 @@ import dev.salient.calibration.Activations;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.model.Linear;
+import dev.salient.model.Norm;
 import dev.salient.pipeline.TinyLlama;
 import dev.salient.torch.Rope;
 import dev.salient.torch.TorchDevice;
@@ -92,8 +93,8 @@ class DistillationTest {
             for (Linear linear : Linear.values()) {
                 leaves.add(block.weight(linear));
             }
-            leaves.add(block.block().attentionNorm());
-            leaves.add(block.block().mlpNorm());
+            leaves.add(block.block().norm(Norm.ATTENTION));
+            leaves.add(block.block().norm(Norm.MLP));
         }
         return leaves;
     }

@@ -153,22 +153,28 @@ class GgufTest {
         gguf.floats("blk.0.attn_k.weight", 8, 64);
         gguf.floats("blk.0.attn_v.weight", 8, 64);
         gguf.floats("blk.0.attn_output.weight", 128, 8);
-        RopeScaling want = new RopeScaling(32, 1, 4, 8192);
+        RopeScaling want = new RopeScaling.Llama3(32, 1, 4, 8192);
         float[] divisors = new float[32];
         for (int i = 0; i < 32; i++) {
             double frequency = Math.pow(500000, -i / 32.0);
-            divisors[i] = (float) (frequency / want.scale(frequency));
+            divisors[i] = (float) (frequency / want.scale(i, frequency));
         }
         gguf.put("rope_freqs.weight", divisors, 32);
         try (Checkpoint checkpoint = Checkpoints.open(write(gguf.bytes()))) {
             RopeScaling got =
                     Objects.requireNonNull(checkpoint.weights().config().ropeScaling());
-            assertThat(got.factor()).isCloseTo(32, within(1e-5));
+            assertThat(((RopeScaling.Llama3) got).factor()).isCloseTo(32, within(1e-5));
         }
         divisors[20] = 3;
         gguf.put("rope_freqs.weight", divisors, 32);
-        assertRefused("m.gguf: rope_freqs.weight: got divisor 3.0 at 20,"
-                + " want 32.000000 as in LLaMA 3's scaling by 32.0 over 8192 tokens");
+        try (Checkpoint checkpoint = Checkpoints.open(write(gguf.bytes()))) {
+            RopeScaling other =
+                    Objects.requireNonNull(checkpoint.weights().config().ropeScaling());
+            assertThat(other.scale(20, 6)).isEqualTo(2);
+        }
+        divisors[20] = 0;
+        gguf.put("rope_freqs.weight", divisors, 32);
+        assertRefused("m.gguf: rope_freqs.weight: got divisor 0.0, want more than 0");
     }
 
     @Test
@@ -308,8 +314,8 @@ class GgufTest {
 
     @Test
     void tensorThatNobodyReads() throws IOException {
-        gguf.floats("blk.0.attn_q.bias", 8);
-        assertRefused("m.gguf: blk.0.attn_q.bias: got a tensor that no part of a LLaMA model reads");
+        gguf.floats("blk.0.attn_q_norm.weight", 8);
+        assertRefused("m.gguf: blk.0.attn_q_norm.weight: got a tensor that no part of the model reads");
     }
 
     @Test
@@ -320,8 +326,9 @@ class GgufTest {
 
     @Test
     void otherArchitecture() throws IOException {
-        gguf.metadata.put("general.architecture", "phi3");
-        assertRefused("m.gguf: general.architecture: got \"phi3\", want \"llama\"");
+        gguf.metadata.put("general.architecture", "falcon");
+        assertRefused("m.gguf: general.architecture: got \"falcon\","
+                + " want one of llama, qwen2, qwen3, phi3, gemma2, gemma3");
     }
 
     @Test
@@ -334,7 +341,7 @@ class GgufTest {
     void otherRopeScaling() throws IOException {
         gguf.metadata.put("llama.rope.scaling.type", "yarn");
         assertRefused("m.gguf: llama.rope.scaling.type: got \"yarn\","
-                + " want none; LLaMA 3's scaling comes as rope_freqs.weight");
+                + " want none or linear; LLaMA 3's scaling comes as rope_freqs.weight");
     }
 
     @Test

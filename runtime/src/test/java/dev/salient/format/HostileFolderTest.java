@@ -199,10 +199,17 @@ class HostileFolderTest {
 
     @Test
     void tensorThatNobodyReads() throws IOException {
+        folder.put("model.layers.0.self_attn.q_norm.weight", 4);
+        folder.write();
+        assertRefused("model.safetensors: model.layers.0.self_attn.q_norm.weight:"
+                + " got a tensor that no part of the model reads");
+    }
+
+    @Test
+    void biasThatTheFamilyDoesNotHave() throws IOException {
         folder.put("model.layers.0.self_attn.q_proj.bias", 8);
         folder.write();
-        assertRefused("model.safetensors: model.layers.0.self_attn.q_proj.bias:"
-                + " got a tensor that no part of a LLaMA model reads");
+        assertRefused("model.safetensors: model.layers.0.self_attn.q_proj.bias: got a bias, want none or zeros");
     }
 
     @Test
@@ -278,17 +285,18 @@ class HostileFolderTest {
 
     @Test
     void otherArchitecture() throws IOException {
-        config("LlamaForCausalLM", "Qwen2ForCausalLM");
+        config("LlamaForCausalLM", "FalconForCausalLM");
         folder.write();
-        assertRefused("config.json: architectures: got [\"Qwen2ForCausalLM\"],"
-                + " want LlamaForCausalLM or MistralForCausalLM");
+        assertRefused("config.json: architectures: got [\"FalconForCausalLM\"], want one of LlamaForCausalLM,"
+                + " MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, Phi3ForCausalLM, Gemma2ForCausalLM,"
+                + " Gemma3ForCausalLM");
     }
 
     @Test
     void slidingWindow() throws IOException {
-        config("LlamaForCausalLM\"]", "MistralForCausalLM\"], \"sliding_window\": 16");
+        config("LlamaForCausalLM\"]", "MistralForCausalLM\"], \"sliding_window\": -1");
         folder.write();
-        assertRefused("config.json: sliding_window: got 16, want null, or at least max_position_embeddings 32");
+        assertRefused("config.json: sliding_window: got -1, want more than 0");
     }
 
     @Test
@@ -302,6 +310,9 @@ class HostileFolderTest {
     void attentionBias() throws IOException {
         config("\"rms", "\"attention_bias\": true, \"rms");
         folder.write();
+        assertRefused("model.safetensors: model.layers.0.self_attn.q_proj.bias: got no such tensor");
+        config("LlamaForCausalLM", "MistralForCausalLM");
+        folder.write();
         assertRefused("config.json: attention_bias: got true, want false");
     }
 
@@ -309,7 +320,7 @@ class HostileFolderTest {
     void otherRopeScaling() throws IOException {
         config("\"rms", "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2}, \"rms");
         folder.write();
-        assertRefused("config.json: rope_scaling: type: got \"yarn\", want default or llama3");
+        assertRefused("config.json: rope_scaling: type: got \"yarn\", want default, linear, llama3 or longrope");
     }
 
     @Test

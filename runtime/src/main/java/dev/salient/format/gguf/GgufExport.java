@@ -8,9 +8,11 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.model.Norm;
 import dev.salient.model.RopeScaling;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,6 +38,7 @@ public final class GgufExport {
     private final GgufType type;
     private final TwoBits twoBits;
     private final ModelConfig config;
+    private final GgufFamily family;
     private final Map<String, GgmlType> types = new LinkedHashMap<>();
     private final List<GgufPayload> tensors = new ArrayList<>();
 
@@ -44,6 +47,7 @@ public final class GgufExport {
         this.type = type;
         this.twoBits = twoBits;
         this.config = checkpoint.weights().config();
+        this.family = GgufFamily.of(config.family());
     }
 
     /**
@@ -53,6 +57,7 @@ public final class GgufExport {
      */
     public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
         GgufExport export = new GgufExport(checkpoint, type, twoBits);
+        GgufSizes.requireWritable(export.config);
         export.plan(checkpoint.weights());
         return export;
     }
@@ -60,20 +65,22 @@ public final class GgufExport {
     private void plan(ModelWeights weights) {
         addMatrix("embedding", GgufNames.EMBEDDING, weights.embedding(), RowOrder.same());
         RopeScaling scaling = config.ropeScaling();
-        if (scaling != null) {
+        if (scaling != null && !(scaling instanceof RopeScaling.Linear)) {
             addVector(GgufNames.ROPE_FACTORS, RopeFactors.divisors(config, scaling));
         }
         for (int b = 0; b < config.blockCount(); b++) {
             BlockWeights block = weights.blocks().get(b);
-            addVector(GgufNames.attentionNorm(b), block.attentionNorm().toFloats());
-            addVector(GgufNames.mlpNorm(b), block.mlpNorm().toFloats());
+            for (Norm norm : config.norms()) {
+                addVector(GgufNames.norm(b, norm), block.norm(norm).toFloats());
+            }
             for (Linear linear : Linear.values()) {
                 LinearId id = new LinearId(b, linear);
-                addMatrix(
-                        id.toString(),
-                        GgufNames.linear(id),
-                        base(block.linear(linear)),
-                        RowOrder.of(linear, config.headSize()));
+                RowOrder order = RowOrder.of(family, linear, config.headSize());
+                addMatrix(id.toString(), GgufNames.linear(id), base(block.linear(linear)), order);
+                Tensor bias = block.findBias(linear);
+                if (bias != null) {
+                    addVector(GgufNames.bias(id), order.inFileOrder(bias));
+                }
             }
         }
         addVector(GgufNames.FINAL_NORM, weights.finalNorm().toFloats());

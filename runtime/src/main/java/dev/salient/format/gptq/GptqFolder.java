@@ -25,7 +25,7 @@ public final class GptqFolder {
         GptqConfig quantization = GptqConfig.find(folder, json);
         TensorStore store = TensorStore.open(folder, arena);
         LinearReader linears =
-                quantization == null ? HfWeights.dense(store) : new GptqLinears(store, quantization, arena);
+                quantization == null ? HfWeights.dense(config, store) : new GptqLinears(store, quantization, arena);
         @Nullable Path adapterFolder = PeftAdapter.findFolder(folder);
         if (adapterFolder == null) {
             return HfWeights.read(config, store, linears);

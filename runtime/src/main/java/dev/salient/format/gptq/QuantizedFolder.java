@@ -3,6 +3,7 @@ package dev.salient.format.gptq;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.format.Checkpoint;
+import dev.salient.format.hf.HfGains;
 import dev.salient.format.hf.HfNames;
 import dev.salient.format.hf.HfWeights;
 import dev.salient.format.hf.HfWeights.LinearReader;
@@ -17,6 +18,7 @@ import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -110,8 +112,10 @@ public final class QuantizedFolder {
         try (Arena arena = Arena.ofShared()) {
             Map<String, Payload> adapters = new LinkedHashMap<>();
             Map<String, Payload> tensors = new LinkedHashMap<>();
-            tensors.put(HfNames.attentionNorm(block), Payloads.of(weights.attentionNorm()));
-            tensors.put(HfNames.mlpNorm(block), Payloads.of(weights.mlpNorm()));
+            weights.norms()
+                    .forEach((norm, gain) -> tensors.put(
+                            HfNames.norm(block, norm, config.family()),
+                            Payloads.of(HfGains.stored(gain, config.family()))));
             for (Linear linear : Linear.values()) {
                 String module = HfNames.module(new LinearId(block, linear));
                 PackedWeight weight = weights.linear(linear);
@@ -120,6 +124,10 @@ public final class QuantizedFolder {
                     weight = adapted.base();
                 }
                 tensors.putAll(Payloads.linear(module, weight, arena));
+                Tensor bias = weights.findBias(linear);
+                if (bias != null) {
+                    tensors.put(module + ".bias", Payloads.of(bias));
+                }
             }
             writeAdapterPart(block, adapters, AdapterScalings.of(block, weights));
             SafetensorsWriter.write(file, METADATA, tensors);
@@ -178,7 +186,7 @@ public final class QuantizedFolder {
         ModelWeights weights = original.weights();
         Map<String, Payload> tensors = new LinkedHashMap<>();
         tensors.put(HfNames.EMBEDDING, Payloads.dense(weights.embedding()));
-        tensors.put(HfNames.FINAL_NORM, Payloads.of(weights.finalNorm()));
+        tensors.put(HfNames.FINAL_NORM, Payloads.of(HfGains.stored(weights.finalNorm(), config.family())));
         if (!config.tiedEmbeddings()) {
             tensors.put(HfNames.HEAD, Payloads.dense(weights.head()));
         }

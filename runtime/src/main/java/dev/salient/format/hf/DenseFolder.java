@@ -5,9 +5,11 @@ import dev.salient.format.safetensors.SafetensorsWriter;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.StoredType;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.Family;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelWeights;
+import dev.salient.model.Norm;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
@@ -40,13 +42,22 @@ public final class DenseFolder {
         add(HfNames.EMBEDDING, weights.embedding());
         for (int b = 0; b < weights.blocks().size(); b++) {
             BlockWeights block = weights.blocks().get(b);
-            add(HfNames.attentionNorm(b), block.attentionNorm());
-            add(HfNames.mlpNorm(b), block.mlpNorm());
+            Family family = weights.config().family();
+            for (Norm norm : weights.config().norms()) {
+                add(HfNames.norm(b, norm, family), HfGains.stored(block.norm(norm), family));
+            }
             for (Linear linear : Linear.values()) {
-                add(HfNames.module(new LinearId(b, linear)) + ".weight", block.linear(linear));
+                String module = HfNames.module(new LinearId(b, linear));
+                add(module + ".weight", block.linear(linear));
+                Tensor bias = block.findBias(linear);
+                if (bias != null) {
+                    add(module + ".bias", bias);
+                }
             }
         }
-        add(HfNames.FINAL_NORM, weights.finalNorm());
+        add(
+                HfNames.FINAL_NORM,
+                HfGains.stored(weights.finalNorm(), weights.config().family()));
         if (!weights.config().tiedEmbeddings()) {
             add(HfNames.HEAD, weights.head());
         }

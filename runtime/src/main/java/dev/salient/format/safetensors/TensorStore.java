@@ -129,7 +129,7 @@ public final class TensorStore {
     /** Fails where a tensor was never read: the model would not be the one that was stored. */
     public void expectAllRead() throws FormatException {
         for (String name : unread) {
-            throw new FormatException("%s: %s: got a tensor that no part of a LLaMA model reads", place, name);
+            throw new FormatException("%s: %s: got a tensor that no part of the model reads", place, name);
         }
     }
 }

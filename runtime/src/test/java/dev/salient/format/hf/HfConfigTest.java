@@ -12,7 +12,7 @@ import java.io.IOException;
 import org.junit.jupiter.api.Test;
 
 class HfConfigTest {
-    private static final RopeScaling SCALING = new RopeScaling(32, 1, 4, 8192);
+    private static final RopeScaling SCALING = new RopeScaling.Llama3(32, 1, 4, 8192);
 
     private static ModelConfig read(String more) throws IOException {
         String json = "{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"intermediate_size\":96,"
