@@ -7,6 +7,7 @@ import dev.salient.cli.Inspection.Row;
 import dev.salient.format.Checkpoint;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.RopeScaling;
+import dev.salient.model.SlidingWindow;
 import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -52,7 +53,8 @@ final class InspectCommand implements Command {
         ModelConfig config = inspection.config();
         console.line("model         %s", checkpoint.source());
         console.line(
-                "architecture  LLaMA: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
+                "architecture  %s: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
+                family(config),
                 config.blockCount(),
                 config.hiddenSize(),
                 config.ffnSize(),
@@ -60,8 +62,11 @@ final class InspectCommand implements Command {
                 config.kvHeadCount(),
                 config.headSize());
         console.line(
-                "context       %s tokens, RoPE base %s%s",
-                Words.count(config.contextLength()), plain(config.ropeBase()), scaling(config.ropeScaling()));
+                "context       %s tokens%s, RoPE base %s%s",
+                Words.count(config.contextLength()),
+                window(config),
+                plain(config.ropeBase()),
+                scaling(config.ropeScaling()));
         console.line(
                 "size          %s parameters, %s of them in block linears; %s of files",
                 Words.count(inspection.parameters()),
@@ -110,6 +115,29 @@ final class InspectCommand implements Command {
                 .map(id -> id < tokenizer.vocabSize() ? tokenizer.token(id) : String.valueOf(id))
                 .collect(Collectors.joining(", "));
         return String.format(Locale.ROOT, "%s tokens, a text ends with %s", Words.count(tokenizer.vocabSize()), ends);
+    }
+
+    private static String family(ModelConfig config) {
+        return switch (config.family()) {
+            case LLAMA -> "LLaMA";
+            case MISTRAL -> "Mistral";
+            case QWEN2 -> "Qwen 2";
+            case QWEN3 -> "Qwen 3";
+            case GEMMA2 -> "Gemma 2";
+            case GEMMA3 -> "Gemma 3";
+        };
+    }
+
+    private static String window(ModelConfig config) {
+        SlidingWindow window = config.traits().window();
+        return window == null
+                ? ""
+                : String.format(
+                        Locale.ROOT,
+                        " (a token sees the last %s in %d of %d blocks)",
+                        Words.count(window.tokens()),
+                        window.blocks().size(),
+                        config.blockCount());
     }
 
     private static String scaling(@Nullable RopeScaling scaling) {

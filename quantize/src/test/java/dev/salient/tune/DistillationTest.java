@@ -7,7 +7,7 @@ import dev.salient.calibration.Activations;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.model.Linear;
-import dev.salient.model.Norm;
+import dev.salient.pipeline.TinyFamily;
 import dev.salient.pipeline.TinyLlama;
 import dev.salient.torch.Rope;
 import dev.salient.torch.TorchDevice;
@@ -38,6 +38,16 @@ class DistillationTest {
     @ValueSource(ints = {0, 1, 3, 6})
     void gradientsAreThoseOfTheWholeModel(int graphs) throws IOException {
         TinyLlama.write(folder, 3);
+        assertGradientsAreThoseOfTheWholeModel(graphs, List.of(1, 0));
+    }
+
+    @Test
+    void gradientsGoThroughGemmasBoundsAndNorms() throws IOException {
+        TinyFamily.write(folder, "gemma2");
+        assertGradientsAreThoseOfTheWholeModel(3, List.of(3, 2, 1, 0));
+    }
+
+    private void assertGradientsAreThoseOfTheWholeModel(int graphs, List<Integer> blocks) throws IOException {
         List<int[]> windows = windows(4);
         List<Integer> batch = List.of(3, 0, 2);
         try (Checkpoint checkpoint = Checkpoints.open(folder);
@@ -56,7 +66,7 @@ class DistillationTest {
             assertThat(distillation.loss(batch, changed.blocks()::get)).isCloseTo(whole, within(1e-6));
             List<Integer> order = new ArrayList<>();
             assertThat(distillation.differentiate(batch, order::add)).isCloseTo(whole, within(1e-6));
-            assertThat(order).containsExactly(1, 0);
+            assertThat(order).isEqualTo(blocks);
             for (int i = 0; i < want.size(); i++) {
                 expectClose(TorchDevice.toFloats(leaves.get(i).grad()), want.get(i));
             }
@@ -93,8 +103,7 @@ class DistillationTest {
             for (Linear linear : Linear.values()) {
                 leaves.add(block.weight(linear));
             }
-            leaves.add(block.block().norm(Norm.ATTENTION));
-            leaves.add(block.block().norm(Norm.MLP));
+            leaves.addAll(block.block().norms().values());
         }
         return leaves;
     }

@@ -30,6 +30,9 @@ public record ModelConfig(
         double normEpsilon,
         boolean tiedEmbeddings,
         Traits traits) {
+    /** Channels that no model comes near. */
+    private static final int MOST = 1 << 28;
+
     public ModelConfig {
         require(hiddenSize > 0, "hidden size: got %d, want more than 0", hiddenSize);
         require(ffnSize > 0, "ffn size: got %d, want more than 0", ffnSize);
@@ -42,6 +45,13 @@ public record ModelConfig(
                 "heads: %d key/value heads do not divide %d heads",
                 kvHeadCount,
                 headCount);
+        require(
+                (long) headCount * headSize <= MOST && ffnSize <= MOST,
+                "sizes: got %d heads of %d and ffn size %d, want at most %d channels",
+                headCount,
+                headSize,
+                ffnSize,
+                MOST);
         require(
                 !(ropeScaling instanceof RopeScaling.Divisors each)
                         || each.divisors().size() == headSize / 2,

@@ -1,5 +1,7 @@
 package dev.salient.model;
 
+import static dev.salient.tensor.Preconditions.require;
+
 import java.util.List;
 
 /** A change of the rotary frequencies for contexts beyond that of pretraining. */
@@ -63,6 +65,7 @@ public sealed interface RopeScaling {
     record Divisors(List<Double> divisors, double magnitude) implements RopeScaling {
         public Divisors {
             divisors = List.copyOf(divisors);
+            require(magnitude > 0 && magnitude < 1e6, "rope magnitude: got %s, want 0 to 1e6", magnitude);
         }
 
         @Override

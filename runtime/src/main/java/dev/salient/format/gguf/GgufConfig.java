@@ -50,12 +50,12 @@ final class GgufConfig {
             }
         }
         int blocks = file.expectInt(key("block_count"));
-        RopeScaling scaling = ropeScaling(headSize);
         GgufTensor embedding = file.tensors().get(GgufNames.EMBEDDING);
         if (embedding == null) {
             throw new FormatException("%s: %s: got no such tensor", file.place(), GgufNames.EMBEDDING);
         }
         try {
+            RopeScaling scaling = ropeScaling(headSize);
             return new ModelConfig(
                     hidden,
                     file.expectInt(key("feed_forward_length")),

@@ -35,10 +35,9 @@ public final class HfConfig {
         int hidden = json.expectInt("hidden_size");
         int heads = json.expectInt("num_attention_heads");
         int headSize = headSize(hidden, heads);
-        HfRope rope = HfRope.read(json, family, headSize);
-        HfTraits traits = new HfTraits(json, family, rope);
         boolean tied = json.has("tie_word_embeddings") ? json.isTrue("tie_word_embeddings") : family.gemma();
         try {
+            HfRope rope = HfRope.read(json, family, headSize);
             return new ModelConfig(
                     hidden,
                     json.expectInt("intermediate_size"),
@@ -52,7 +51,7 @@ public final class HfConfig {
                     rope.scaling(),
                     positive(json, "rms_norm_eps", 1e-6),
                     tied,
-                    traits.read(headSize));
+                    new HfTraits(json, family, rope).read(headSize));
         } catch (IllegalArgumentException e) {
             throw new FormatException("%s: %s", json.place(), Objects.requireNonNull(e.getMessage()));
         }

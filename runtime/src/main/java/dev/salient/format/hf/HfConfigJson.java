@@ -80,7 +80,8 @@ final class HfConfigJson {
     }
 
     private static void putGemma(ObjectNode json, Traits traits) {
-        json.put("query_pre_attn_scalar", 1 / (traits.attentionScale() * traits.attentionScale()));
+        double scalar = 1 / (traits.attentionScale() * traits.attentionScale());
+        json.put("query_pre_attn_scalar", Math.round(scalar)); // whole in every model
         json.put("attn_logit_softcapping", traits.attentionCap() == 0 ? null : (Double) traits.attentionCap());
         json.put("final_logit_softcapping", traits.logitCap() == 0 ? null : (Double) traits.logitCap());
     }
