@@ -7,8 +7,10 @@ import dev.salient.model.LanguageModel.KvCache;
 import dev.salient.model.ModelWeights;
 import dev.salient.model.PackedLanguageModel;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Random;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -49,6 +51,26 @@ class FamiliesTest {
                 }
             }
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"qwen2-window", "phi3", "gemma2", "gemma3"})
+    void spoiltConfigurationsOnlyEverMeetFormatException(String family) throws IOException {
+        FamilyModel model = FamilyModel.of(family);
+        model.write(folder);
+        byte[] good = Files.readAllBytes(folder.resolve("config.json"));
+        Random random = new Random(22);
+        int refused = 0;
+        for (int round = 0; round < 200; round++) {
+            Files.write(folder.resolve("config.json"), Spoiler.spoil(good, random, good.length));
+            try (Checkpoint checkpoint = Checkpoints.open(folder)) {
+                assertThat(checkpoint.weights().blocks()).isNotEmpty();
+            } catch (FormatException e) {
+                assertThat(e.getMessage()).doesNotContain("\n").hasSizeLessThan(400);
+                refused++;
+            }
+        }
+        assertThat(refused).isGreaterThan(50);
     }
 
     private static float[][] logits(ModelWeights weights, int[] ids) {
