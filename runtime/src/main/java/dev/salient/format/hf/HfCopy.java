@@ -141,7 +141,9 @@ public final class HfCopy {
         // what we write has a tensor for each linear: the family that computes alike reads that
         ObjectNode json = own.toNode();
         json.remove(List.of("auto_map", "rope_parameters", "rope_scaling", "original_max_position_embeddings"));
-        json.setAll(HfConfigJson.of(original.weights().config()));
+        ObjectNode made = HfConfigJson.of(original.weights().config());
+        made.remove("torch_dtype");
+        json.setAll(made);
         return json;
     }
 

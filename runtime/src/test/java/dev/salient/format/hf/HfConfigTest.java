@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.format.FamilyModel;
 import dev.salient.format.FormatException;
 import dev.salient.format.json.JsonObject;
 import dev.salient.model.Family;
@@ -16,6 +18,8 @@ import dev.salient.model.Traits;
 import java.io.IOException;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class HfConfigTest {
     private static final RopeScaling SCALING = new RopeScaling.Llama3(32, 1, 4, 8192);
@@ -151,5 +155,18 @@ class HfConfigTest {
                 .isInstanceOf(FormatException.class)
                 .hasMessage("config.json: layer_types: got [\"chunked_attention\",1,2,3,4,5],"
                         + " want a list of full_attention and sliding_attention");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"llama3", "llama-bias", "mistral", "qwen2", "qwen2-window", "qwen3", "phi3", "gemma2", "gemma3"})
+    void configurationThatWeWriteIsReadAsTheSameModel(String family) throws IOException {
+        ModelConfig want = HfConfig.read(parse(FamilyModel.of(family).config()));
+        ModelConfig got = HfConfig.read(parse(HfConfigJson.of(want)));
+        assertThat(got).isEqualTo(want);
+    }
+
+    private static JsonObject parse(ObjectNode json) throws IOException {
+        return JsonObject.parse("config.json", json.toString().getBytes(UTF_8));
     }
 }
