@@ -52,21 +52,7 @@ final class InspectCommand implements Command {
     private static void print(Console console, Checkpoint checkpoint, Inspection inspection) {
         ModelConfig config = inspection.config();
         console.line("model         %s", checkpoint.source());
-        console.line(
-                "architecture  %s: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
-                family(config),
-                config.blockCount(),
-                config.hiddenSize(),
-                config.ffnSize(),
-                config.headCount(),
-                config.kvHeadCount(),
-                config.headSize());
-        console.line(
-                "context       %s tokens%s, RoPE base %s%s",
-                Words.count(config.contextLength()),
-                window(config),
-                plain(config.ropeBase()),
-                scaling(config.ropeScaling()));
+        printArchitecture(console, config);
         console.line(
                 "size          %s parameters, %s of them in block linears; %s of files",
                 Words.count(inspection.parameters()),
@@ -115,6 +101,24 @@ final class InspectCommand implements Command {
                 .map(id -> id < tokenizer.vocabSize() ? tokenizer.token(id) : String.valueOf(id))
                 .collect(Collectors.joining(", "));
         return String.format(Locale.ROOT, "%s tokens, a text ends with %s", Words.count(tokenizer.vocabSize()), ends);
+    }
+
+    private static void printArchitecture(Console console, ModelConfig config) {
+        console.line(
+                "architecture  %s: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
+                family(config),
+                config.blockCount(),
+                config.hiddenSize(),
+                config.ffnSize(),
+                config.headCount(),
+                config.kvHeadCount(),
+                config.headSize());
+        console.line(
+                "context       %s tokens%s, RoPE base %s%s",
+                Words.count(config.contextLength()),
+                window(config),
+                plain(config.ropeBase()),
+                scaling(config.ropeScaling()));
     }
 
     private static String family(ModelConfig config) {

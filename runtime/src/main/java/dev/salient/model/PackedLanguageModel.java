@@ -238,10 +238,9 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
                 weights.embedding().decodeRow(span.tokens[span.from + t], buffers.hidden, at);
             }
         }
-        if (config.family().scaledEmbeddings()) {
-            for (int i = 0; i < at; i++) {
-                buffers.hidden[i] *= config.embeddingScale();
-            }
+        float scale = config.embeddingScale();
+        for (int i = 0; scale != 1 && i < at; i++) {
+            buffers.hidden[i] *= scale;
         }
     }
 
