@@ -75,7 +75,7 @@ class ExportTest {
     @Test
     void exportSaysWhatIsWrongInOneLine() throws IOException {
         Path file = folder.resolve("bad.gguf");
-        assertBad("salient: --to: got onnx, want gguf\n", "--to", "onnx", "--out", file);
+        assertBad("salient: --to: got onnx, want gguf or hf\n", "--to", "onnx", "--out", file);
         assertBad(
                 "salient: --type: got q3, want as-stored, f32, f16, bf16, q8_0 or q4_0\n",
                 "--to",
@@ -108,6 +108,87 @@ class ExportTest {
         assertThat(run.status()).isEqualTo(2);
         assertThat(run.err())
                 .endsWith("salient: " + bare + ": got no tokenizer, want tokenizer.json beside the weights\n");
+    }
+
+    @Test
+    void denseFolderHoldsTheSameModelAndVerifySaysSo() throws IOException {
+        Path dense = folder.resolve("dense");
+        Run run = Run.of("export", model, "--to", "hf", "--out", dense, "--dtype", "f32", "--verify");
+        assertThat(run.status()).as(run.err()).isZero();
+        assertThat(run.out()).isEqualTo("""
+                written    %s, %s
+                F32        all matrices; norms as they were
+                verified   21 tensors read back: all equal; logits of 8 tokens at most 0.0 apart
+                """.formatted(dense, Words.bytes(TargetFolder.bytes(dense))));
+        assertThat(Run.of("generate", dense, "Once", "--max-tokens", 9, "--seed", 3)
+                        .out())
+                .isEqualTo(Run.of("generate", model, "Once", "--max-tokens", 9, "--seed", 3)
+                        .out());
+    }
+
+    @Test
+    void roundingToHalfIsMeasuredAndSaid() throws IOException {
+        JsonNode json =
+                json(Run.of("export", model, "--to", "hf", "--out", folder.resolve("half"), "--verify", "--json"));
+        assertThat(json.path("relativeError").asDouble()).isBetween(1e-4, 3e-4);
+        assertThat(json.path("verified").path("tensors").asInt()).isEqualTo(21);
+        assertThat(json.path("verified").path("equal").asInt()).isEqualTo(5);
+        assertThat(json.path("verified").path("logitsApart").asDouble()).isBetween(1e-6, 1e-2);
+    }
+
+    @Test
+    void folderThatIsThereIsReplacedByForceOnlyAndTheModelsOwnNever() throws IOException {
+        Path there = TinyModel.write(folder.resolve("other"), 5);
+        Path notes = Files.writeString(there.resolve("notes.txt"), "mine");
+        Files.writeString(there.resolve("model-00001-of-00002.safetensors"), "old");
+        assertBad("salient: " + there + ": exists already\n", "--to", "hf", "--out", there);
+        Run forced = Run.of("export", model, "--to", "hf", "--out", there, "--dtype", "f32", "--force", "--verify");
+        assertThat(forced.status()).as(forced.err()).isZero();
+        assertThat(notes).hasContent("mine");
+        assertThat(there.resolve("model-00001-of-00002.safetensors")).doesNotExist();
+        assertBad(
+                "salient: --out: got the folder of the model itself, want another\n",
+                "--to",
+                "hf",
+                "--out",
+                model,
+                "--force");
+    }
+
+    @Test
+    void optionsOfAnotherFormatAreRefused() {
+        assertBad(
+                "salient: --type: got it with --to hf, want it with --to gguf\n",
+                "--to",
+                "hf",
+                "--out",
+                "x",
+                "--type",
+                "f16");
+        assertBad(
+                "salient: --merge: got it with --to hf, want it with --to gguf, since --to hf merges anyway\n",
+                "--to",
+                "hf",
+                "--out",
+                "x",
+                "--merge");
+        assertBad(
+                "salient: --adapters: got none, want merged or peft\n",
+                "--to",
+                "hf",
+                "--out",
+                "x",
+                "--adapters",
+                "none");
+        assertBad("salient: --dtype: got f8, want f32, f16 or bf16\n", "--to", "hf", "--out", "x", "--dtype", "f8");
+        assertBad(
+                "salient: --merge: got --type as-stored, want the type that merged matrices become: f16, q8_0, f32,"
+                        + " bf16 or q4_0\n",
+                "--to",
+                "gguf",
+                "--out",
+                "x.gguf",
+                "--merge");
     }
 
     private static void assertBad(String line, Object... options) {

@@ -1,6 +1,7 @@
 package dev.salient.format.gguf;
 
-import dev.salient.format.FormatException;
+import dev.salient.format.MismatchException;
+import dev.salient.format.WeightError;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.Shape;
 import java.io.IOException;
@@ -12,22 +13,25 @@ import java.util.List;
 final class GgufCheck {
     private GgufCheck() {}
 
-    static void check(Path file, List<GgufPayload> written) throws IOException {
+    /** How far the weights in the file are from what they were made from. */
+    static WeightError check(Path file, List<GgufPayload> written) throws IOException {
+        WeightError error = new WeightError();
         try (Arena arena = Arena.ofShared()) {
             GgufFile read = GgufFile.open(file, arena);
             for (GgufPayload it : written) {
                 GgufTensor tensor = read.tensors().get(it.name());
                 if (tensor == null || !tensor.shape().equals(it.shape()) || tensor.type() != it.type()) {
                     String got = tensor == null ? "nothing" : tensor.type() + " " + tensor.shape();
-                    throw new FormatException(
+                    throw new MismatchException(
                             "%s: %s: read back %s, want %s %s", file, it.name(), got, it.type(), it.shape());
                 }
-                compare(tensor, it);
+                compare(tensor, it, error);
             }
         }
+        return error;
     }
 
-    private static void compare(GgufTensor tensor, GgufPayload written) throws FormatException {
+    private static void compare(GgufTensor tensor, GgufPayload written, WeightError error) throws MismatchException {
         PackedWeight source = written.source();
         Shape matrix = Shape.of(source.out(), source.in());
         PackedWeight read = new GgufTensor(tensor.place(), tensor.type(), matrix, tensor.data()).weight(tensor.data());
@@ -43,9 +47,10 @@ final class GgufCheck {
                     tolerance = tolerance(tensor.type(), want, i);
                 }
                 if (!(Math.abs((double) got[i] - want[i]) <= tolerance)) {
-                    throw new FormatException(
+                    throw new MismatchException(
                             "%s: read back %s at [%d, %d], want %s", tensor.place(), got[i], row, i, want[i]);
                 }
+                error.add(want[i], got[i]);
             }
         }
     }

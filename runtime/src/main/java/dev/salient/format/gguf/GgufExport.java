@@ -2,7 +2,9 @@ package dev.salient.format.gguf;
 
 import static dev.salient.tensor.Preconditions.require;
 
+import dev.salient.format.Adapters;
 import dev.salient.format.Checkpoint;
+import dev.salient.format.WeightError;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
@@ -35,24 +37,41 @@ public final class GgufExport {
     private final Checkpoint checkpoint;
     private final GgufType type;
     private final TwoBits twoBits;
+    private final Adapters adapters;
     private final ModelConfig config;
     private final Map<String, GgmlType> types = new LinkedHashMap<>();
     private final List<GgufPayload> tensors = new ArrayList<>();
 
-    private GgufExport(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
+    private WeightError error = new WeightError();
+
+    private GgufExport(Checkpoint checkpoint, GgufType type, TwoBits twoBits, Adapters adapters) {
         this.checkpoint = checkpoint;
         this.type = type;
         this.twoBits = twoBits;
+        this.adapters = adapters;
         this.config = checkpoint.weights().config();
+    }
+
+    /**
+     * Decides how each tensor is written; an adapter gets a file of its own.
+     *
+     * @throws IllegalArgumentException where one can't be written in this type
+     */
+    public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
+        return of(checkpoint, type, twoBits, Adapters.APART);
     }
 
     /**
      * Decides how each tensor is written.
      *
-     * @throws IllegalArgumentException where one can't be written in this type
+     * @param adapters whether they are folded into the weights, which takes a type that rounds, or get a file of their own
+     * @throws IllegalArgumentException where a tensor can't be written in this type
      */
-    public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
-        GgufExport export = new GgufExport(checkpoint, type, twoBits);
+    public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits, Adapters adapters) {
+        require(
+                adapters == Adapters.APART || type != GgufType.AS_STORED,
+                "--merge: got --type as-stored, want f32, f16, bf16, q8_0 or q4_0: merged weights fit no grid");
+        GgufExport export = new GgufExport(checkpoint, type, twoBits, adapters);
         export.plan(checkpoint.weights());
         return export;
     }
@@ -72,7 +91,7 @@ public final class GgufExport {
                 addMatrix(
                         id.toString(),
                         GgufNames.linear(id),
-                        base(block.linear(linear)),
+                        written(block.linear(linear)),
                         RowOrder.of(linear, config.headSize()));
             }
         }
@@ -82,8 +101,8 @@ public final class GgufExport {
         }
     }
 
-    private static PackedWeight base(PackedWeight weight) {
-        return weight instanceof LowRank adapted ? adapted.base() : weight;
+    private PackedWeight written(PackedWeight weight) {
+        return weight instanceof LowRank adapted && adapters == Adapters.APART ? adapted.base() : weight;
     }
 
     private void addVector(String name, float[] values) {
@@ -103,6 +122,11 @@ public final class GgufExport {
         return names;
     }
 
+    /** How far the written weights are from the model's. */
+    public WeightError error() {
+        return error;
+    }
+
     /** Number of tensors in the model's file. */
     public int tensorCount() {
         return tensors.size();
@@ -117,13 +141,13 @@ public final class GgufExport {
      * @return the adapter's file, or null
      */
     public @Nullable Path write(Path file, Consumer<String> done) throws IOException {
-        GgufAdapter adapter = GgufAdapter.find(checkpoint);
+        GgufAdapter adapter = adapters == Adapters.MERGED ? null : GgufAdapter.find(checkpoint);
         GgufMetadata metadata = ModelMetadata.of(checkpoint, mostly());
         Path temporary = temporary(file);
         Path adapterFile = adapterFile(file);
         try {
             GgufWriter.write(temporary, metadata, tensors, done);
-            GgufCheck.check(temporary, tensors);
+            error = GgufCheck.check(temporary, tensors);
             if (adapter != null) {
                 adapter.write(temporary(adapterFile));
                 move(adapterFile);

@@ -1,6 +1,5 @@
 package dev.salient.format.gptq;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.gptq.GptqConfig.Grid;
 import dev.salient.format.hf.HfCopy;
@@ -8,6 +7,7 @@ import dev.salient.format.json.JsonFiles;
 import dev.salient.format.safetensors.SafetensorsFile;
 import dev.salient.format.safetensors.SafetensorsWriter;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
+import dev.salient.format.safetensors.Shards;
 import dev.salient.format.safetensors.StoredTensor;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.LinearId;
@@ -43,7 +43,7 @@ final class FolderFinish {
                 lowerZeros(block, grids);
             }
         }
-        new AdapterFiles(folder).write();
+        writeAdapter();
         writeIndex();
         HfCopy copy = new HfCopy(folder.original(), folder.path());
         copy.copyBesides(note);
@@ -56,6 +56,19 @@ final class FolderFinish {
         }
         JsonFiles.write(folder.path().resolve(FolderSummary.CONFIG), config);
         deleteParts(folder);
+    }
+
+    private void writeAdapter() throws IOException {
+        AdapterFiles adapter = new AdapterFiles(folder.config());
+        try (Arena arena = Arena.ofShared()) {
+            for (int block = 0; block < folder.config().blockCount(); block++) {
+                Path part = folder.adapterPart(block);
+                if (Files.isRegularFile(part)) {
+                    adapter.add(block, SafetensorsFile.open(part, arena));
+                }
+            }
+            adapter.write(folder.path());
+        }
     }
 
     static void deleteParts(QuantizedFolder folder) throws IOException {
@@ -116,21 +129,18 @@ final class FolderFinish {
     }
 
     private void writeIndex() throws IOException {
-        ObjectNode index = JsonNodeFactory.instance.objectNode();
-        ObjectNode metadata = index.putObject("metadata");
-        ObjectNode weights = index.putObject("weight_map");
+        Map<String, String> places = new LinkedHashMap<>();
         long bytes = 0;
         for (int shard = 0; shard <= folder.config().blockCount(); shard++) {
             String name = folder.shardName(shard);
             try (Arena arena = Arena.ofShared()) {
                 SafetensorsFile file = SafetensorsFile.open(folder.path().resolve(name), arena);
                 for (Map.Entry<String, StoredTensor> tensor : file.tensors().entrySet()) {
-                    weights.put(tensor.getKey(), name);
+                    places.put(tensor.getKey(), name);
                     bytes += tensor.getValue().data().byteSize();
                 }
             }
         }
-        metadata.put("total_size", bytes);
-        JsonFiles.write(folder.path().resolve("model.safetensors.index.json"), index);
+        Shards.writeIndex(folder.path(), places, bytes);
     }
 }
