@@ -8,6 +8,7 @@ import dev.salient.format.Adapters;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.gguf.GgufType;
 import dev.salient.format.gguf.TwoBits;
+import dev.salient.format.gptq.ZeroPoints;
 import dev.salient.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -30,6 +31,7 @@ import picocli.CommandLine.Option;
                     + " folded in with --merge.",
             "hf: a folder of plain numbers, the values that codes stand for, which Transformers loads like any model;"
                     + " adapters are folded in, or a PEFT folder inside it with --adapters peft.",
+            "gptq: a folder of packed codes that Transformers, GPTQModel and vLLM read, adapters as a PEFT folder inside it.",
             "What a format can't hold exactly is refused, or rounded where a type is asked for; the error of rounding is"
                     + " measured and said."
         })
@@ -37,7 +39,7 @@ final class ExportCommand implements Command {
     @Mixin
     private final ModelArgument model = new ModelArgument();
 
-    @Option(names = "--to", required = true, paramLabel = "FORMAT", description = "gguf or hf.")
+    @Option(names = "--to", required = true, paramLabel = "FORMAT", description = "gguf, gptq or hf.")
     private String format = "";
 
     @Option(
@@ -63,7 +65,9 @@ final class ExportCommand implements Command {
     @Option(
             names = "--dtype",
             paramLabel = "TYPE",
-            description = "hf: the type of every matrix: f16, bf16, f32. Default: f16.")
+            description =
+                    "hf: the type of every matrix; gptq: of embeddings and head that are in groups: f16, bf16, f32."
+                            + " Default: f16.")
     private @Nullable String dtype;
 
     @Option(
@@ -71,6 +75,14 @@ final class ExportCommand implements Command {
             paramLabel = "FORM",
             description = "hf: merged (default), or peft, the folder adapter inside the new one.")
     private @Nullable String adapters;
+
+    @Option(
+            names = "--zero-points",
+            paramLabel = "FORM",
+            description =
+                    "gptq: gptq stores them less 1, as the format's first version, which holds no 0; gptq_v2 as they"
+                            + " are. Default: gptq where all are the middle of their grid, otherwise gptq_v2.")
+    private @Nullable String zeroPoints;
 
     @Option(
             names = "--verify",
@@ -106,8 +118,9 @@ final class ExportCommand implements Command {
     private ExportTarget target() {
         return switch (format) {
             case "gguf" -> {
-                requireAbsent("--dtype", dtype, "hf");
+                requireAbsent("--dtype", dtype, "hf or gptq");
                 requireAbsent("--adapters", adapters, "hf");
+                requireAbsent("--zero-points", zeroPoints, "gptq");
                 yield new GgufTarget(
                         out,
                         choice("--type", type, GgufType.AS_STORED),
@@ -116,13 +129,28 @@ final class ExportCommand implements Command {
                         force);
             }
             case "hf" -> {
-                requireAbsent("--type", type, "gguf");
-                requireAbsent("--dequantize", dequantize ? "it" : null, "gguf");
-                requireAbsent("--merge", merge ? "it" : null, "gguf, since --to hf merges anyway");
+                requireNothingOfGguf();
+                requireAbsent("--zero-points", zeroPoints, "gptq");
                 yield new HfTarget(out, model.path(), choice("--dtype", dtype, DType.F16), adapterForm(), force);
             }
-            default -> throw new IllegalArgumentException("--to: got %s, want gguf or hf".formatted(format));
+            case "gptq" -> {
+                requireNothingOfGguf();
+                requireAbsent("--adapters", adapters, "hf");
+                yield new GptqTarget(
+                        out,
+                        model.path(),
+                        choice("--zero-points", zeroPoints, ZeroPoints.AUTO),
+                        choice("--dtype", dtype, DType.F16),
+                        force);
+            }
+            default -> throw new IllegalArgumentException("--to: got %s, want gguf, gptq or hf".formatted(format));
         };
+    }
+
+    private void requireNothingOfGguf() {
+        requireAbsent("--type", type, "gguf");
+        requireAbsent("--dequantize", dequantize ? "it" : null, "gguf");
+        requireAbsent("--merge", merge ? "it" : null, "gguf; --to hf merges by itself");
     }
 
     private void requireAbsent(String option, @Nullable String value, String owner) {

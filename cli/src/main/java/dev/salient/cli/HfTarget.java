@@ -35,13 +35,18 @@ record HfTarget(Path out, Path model, DType dtype, Adapters adapters, boolean fo
         if (!adapter.isEmpty()) {
             console.line("adapter    %s", adapters == Adapters.MERGED ? "merged" : out.resolve("adapter"));
         }
-        if (checkpoint.tokenizer() == null) {
-            console.line("missing    tokenizer.json: the model came without one");
-        }
+        missing(checkpoint, console);
         ExportReport.rounding(error, console, json);
         json.put("folder", out.toString());
         json.put("bytes", bytes);
         json.put("dtype", ExportCommand.label(dtype));
+    }
+
+    /** Says what the new folder lacks. */
+    static void missing(Checkpoint checkpoint, Console console) {
+        if (checkpoint.tokenizer() == null) {
+            console.line("missing    tokenizer.json: the model came without one");
+        }
     }
 
     private String note() {

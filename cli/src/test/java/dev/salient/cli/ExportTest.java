@@ -75,7 +75,7 @@ class ExportTest {
     @Test
     void exportSaysWhatIsWrongInOneLine() throws IOException {
         Path file = folder.resolve("bad.gguf");
-        assertBad("salient: --to: got onnx, want gguf or hf\n", "--to", "onnx", "--out", file);
+        assertBad("salient: --to: got onnx, want gguf, gptq or hf\n", "--to", "onnx", "--out", file);
         assertBad(
                 "salient: --type: got q3, want as-stored, f32, f16, bf16, q8_0 or q4_0\n",
                 "--to",
@@ -166,7 +166,7 @@ class ExportTest {
                 "--type",
                 "f16");
         assertBad(
-                "salient: --merge: got it with --to hf, want it with --to gguf, since --to hf merges anyway\n",
+                "salient: --merge: got it with --to hf, want it with --to gguf; --to hf merges by itself\n",
                 "--to",
                 "hf",
                 "--out",

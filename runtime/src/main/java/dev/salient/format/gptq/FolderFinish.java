@@ -38,7 +38,12 @@ final class FolderFinish {
         Map<LinearId, @Nullable Grid> grids = new LinkedHashMap<>();
         boolean symmetric = readGrids(grids);
         FolderSummary summary = new FolderSummary(folder.config(), grids);
-        if (symmetric && summary.hasPacked()) {
+        boolean less1 = switch (folder.form().zeroPoints()) {
+            case AUTO -> symmetric;
+            case GPTQ -> true;
+            case GPTQ_V2 -> false;
+        };
+        if (less1 && summary.hasPacked()) {
             for (int block = 0; block < folder.config().blockCount(); block++) {
                 lowerZeros(block, grids);
             }
@@ -50,7 +55,7 @@ final class FolderFinish {
         ObjectNode config = copy.config();
         config.remove("quantization_config");
         if (summary.hasPacked()) {
-            ObjectNode quantization = QuantizationJson.of(summary, symmetric);
+            ObjectNode quantization = QuantizationJson.of(summary, symmetric, less1 ? GptqConfig.V1 : GptqConfig.V2);
             JsonFiles.write(folder.path().resolve("quantize_config.json"), quantization);
             config.set("quantization_config", quantization);
         }
@@ -85,14 +90,14 @@ final class FolderFinish {
                 SafetensorsFile shard = SafetensorsFile.open(folder.blockFile(block), arena);
                 TensorStore store = TensorStore.of(folder.shardName(block), shard);
                 FolderSummary.addBlock(block, folder.config(), store, grids);
-                symmetric &= shard.metadata().equals(METADATA_V1)
-                        || FolderSummary.isSymmetric(block, folder.config(), store);
+                int offset = shard.metadata().equals(METADATA_V1) ? 1 : 0;
+                symmetric &= FolderSummary.isSymmetric(block, folder.config(), store, offset);
             }
         }
         return symmetric;
     }
 
-    /** Stores a block's zero points less 1, as symmetric folders have them since GPTQ's first programs. */
+    /** Stores a block's zero points less 1, as folders have them since GPTQ's first programs. */
     private void lowerZeros(int block, Map<LinearId, @Nullable Grid> grids) throws IOException {
         Path file = folder.blockFile(block);
         try (Arena arena = Arena.ofShared()) {

@@ -60,6 +60,12 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
         return packing;
     }
 
+    /** The zero point of a group as it is stored: mirrored where its scale is below 0. */
+    static int storedZero(GroupAffine weight, int row, int group) {
+        short scale = weight.scales().get(SHORT, ((long) row * weight.groupsPerRow() + group) * Short.BYTES);
+        return scale < 0 ? (1 << weight.bits()) - 1 - weight.zero(row, group) : weight.zero(row, group);
+    }
+
     /** Stores scale and zero point of a group, and mirrors its codes in {@code row} where its scale is below 0. */
     private void setGroup(GroupAffine weight, int o, int g, int[] row) {
         int bits = weight.bits();
