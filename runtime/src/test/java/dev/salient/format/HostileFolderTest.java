@@ -328,10 +328,10 @@ class HostileFolderTest {
 
     @Test
     void otherQuantization() throws IOException {
-        config("\"rms", "\"quantization_config\": {\"quant_method\": \"awq\", \"bits\": 4}, \"rms");
+        config("\"rms", "\"quantization_config\": {\"quant_method\": \"aqlm\", \"bits\": 2}, \"rms");
         folder.write();
-        assertRefused("config.json: quantization_config: quant_method: got \"awq\","
-                + " want \"gptq\", the only quantized folders that are read");
+        assertRefused("config.json: quantization_config: quant_method: got \"aqlm\","
+                + " want \"gptq\" or \"awq\", the quantized folders that are read");
     }
 
     @Test

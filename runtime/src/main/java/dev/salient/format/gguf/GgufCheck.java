@@ -69,7 +69,8 @@ final class GgufCheck {
             case Q8_0 -> largest * (0.5 / 127 + 0x1p-11) * 1.001 + 128 * 0x1p-25;
             // a whole step at the end that the sign of the scale leaves out
             case Q4_0 -> largest * (1.0 / 8 + 0x1p-11) * 1.001 + 9 * 0x1p-25;
-            case Q1_0, Q2_0, TQ2_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL -> 0; // never rounded to
+            case Q1_0, Q2_0, TQ1_0, TQ2_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS ->
+                0; // never rounded to
         };
     }
 }

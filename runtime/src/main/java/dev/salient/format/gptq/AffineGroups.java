@@ -21,7 +21,7 @@ record AffineGroups(int bits, int zero) {
     /** The grid of a layout; null where its groups have minima of their own. */
     static @org.jspecify.annotations.Nullable AffineGroups find(GroupFormat format) {
         return switch (format) {
-            case Q1_0, Q2_0, TQ2_0 -> new AffineGroups(2, 1);
+            case Q1_0, Q2_0, TQ1_0, TQ2_0 -> new AffineGroups(2, 1);
             case Q4_0 -> new AffineGroups(4, 8);
             case Q5_0, Q8_0 -> new AffineGroups(8, 128);
             case Q4_1, Q5_1 -> null;

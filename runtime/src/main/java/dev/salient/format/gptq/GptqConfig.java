@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
     public static final String V1 = "gptq";
     public static final String V2 = "gptq_v2";
-    private static final String QUANTIZATION = "quantization_config";
+    static final String QUANTIZATION = "quantization_config";
 
     public GptqConfig {
         rules = List.copyOf(rules);
@@ -73,7 +73,7 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
         JsonObject quantization = config.findObject(QUANTIZATION);
         if (quantization != null) {
             if (!"gptq".equals(quantization.findString("quant_method"))) {
-                throw quantization.wrong("quant_method", "\"gptq\", the only quantized folders that are read");
+                throw quantization.wrong("quant_method", "\"gptq\" or \"awq\", the quantized folders that are read");
             }
             return read(quantization);
         }

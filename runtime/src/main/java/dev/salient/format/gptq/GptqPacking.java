@@ -27,9 +27,9 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int TILE = 32;
 
-    /** Whether a matrix of these sizes fills whole words. */
+    /** Whether a matrix of these sizes fills whole words, and its rows are multiples of 8 as ours are. */
     static boolean fits(int out, int in, int bits) {
-        return (long) in * bits % Integer.SIZE == 0 && (long) out * bits % Integer.SIZE == 0;
+        return in % 8 == 0 && (long) in * bits % Integer.SIZE == 0 && (long) out * bits % Integer.SIZE == 0;
     }
 
     /** Packs a weight, zero points as they are. */

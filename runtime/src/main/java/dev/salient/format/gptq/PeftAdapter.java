@@ -71,7 +71,10 @@ public final class PeftAdapter {
         if (!"LORA".equals(config.findString("peft_type"))) {
             throw config.wrong("peft_type", "\"LORA\"");
         }
-        for (String flag : List.of("use_dora", "fan_in_fan_out", "lora_bias")) {
+        if (config.isTrue("use_dora")) {
+            throw config.wrong("use_dora", "false: merge it first, with PEFT's merge_and_unload");
+        }
+        for (String flag : List.of("fan_in_fan_out", "lora_bias")) {
             if (config.isTrue(flag)) {
                 throw config.wrong(flag, "false");
             }

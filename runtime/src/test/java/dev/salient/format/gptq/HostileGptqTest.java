@@ -159,6 +159,12 @@ class HostileGptqTest {
     }
 
     @Test
+    void adapterWithMagnitudes() throws IOException {
+        edit("adapter/adapter_config.json", "\"use_dora\" : false", "\"use_dora\" : true");
+        assertRefused("adapter_config.json: use_dora: got true, want false: merge it first, with PEFT's merge_and_unload");
+    }
+
+    @Test
     void adapterWithoutItsWeights() throws IOException {
         Files.delete(folder.resolve("adapter/adapter_model.safetensors"));
         assertRefused("adapter_config.json: got no adapter_model.safetensors beside it");
