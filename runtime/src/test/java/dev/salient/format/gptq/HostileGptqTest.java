@@ -161,7 +161,8 @@ class HostileGptqTest {
     @Test
     void adapterWithMagnitudes() throws IOException {
         edit("adapter/adapter_config.json", "\"use_dora\" : false", "\"use_dora\" : true");
-        assertRefused("adapter_config.json: use_dora: got true, want false: merge it first, with PEFT's merge_and_unload");
+        assertRefused(
+                "adapter_config.json: use_dora: got true, want false: merge it first, with PEFT's merge_and_unload");
     }
 
     @Test
