@@ -127,4 +127,5 @@ def main():
     sys.exit(int(apart > 1e-3))
 
 
-main()
+if __name__ == "__main__":
+    main()

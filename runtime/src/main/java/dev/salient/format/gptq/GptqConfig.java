@@ -7,8 +7,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,13 +53,13 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
      *
      * @param grid null where these modules are not quantized
      */
-    record Rule(Pattern pattern, @Nullable Grid grid) {}
+    record Rule(ModulePattern pattern, @Nullable Grid grid) {}
 
     /** The grid of a module; null where a rule leaves it unquantized. */
     @Nullable
-    Grid gridOf(String module) {
+    Grid gridOf(String module) throws FormatException {
         for (Rule rule : rules) {
-            if (rule.pattern.matcher(module).lookingAt()) {
+            if (rule.pattern.begins(module)) {
                 return rule.grid;
             }
         }
@@ -102,10 +100,6 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
     private static Rule rule(JsonObject dynamic, String key, Grid grid) throws FormatException {
         boolean left = key.startsWith("-:");
         String regex = left || key.startsWith("+:") ? key.substring(2) : key;
-        try {
-            return new Rule(Pattern.compile(regex), left ? null : grid.with(dynamic.expectObject(key)));
-        } catch (PatternSyntaxException e) {
-            throw dynamic.wrong(key, "a regular expression as its key");
-        }
+        return new Rule(ModulePattern.of(dynamic, key, regex), left ? null : grid.with(dynamic.expectObject(key)));
     }
 }

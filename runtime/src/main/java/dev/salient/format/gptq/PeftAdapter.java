@@ -16,9 +16,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /** A LoRA adapter as PEFT writes it: in the folder {@code adapter} beside the weights, or among them. */
@@ -119,14 +116,9 @@ public final class PeftAdapter {
         JsonObject patterns = config.findObject(key);
         if (patterns != null) {
             for (String pattern : patterns.keys()) {
-                try {
-                    Matcher matcher =
-                            Pattern.compile("(.*\\.)?(" + pattern + ")").matcher(module);
-                    if (matcher.matches()) {
-                        return patterns.expectNumber(pattern);
-                    }
-                } catch (PatternSyntaxException e) {
-                    throw patterns.wrong(pattern, "a regular expression as its key");
+                if (ModulePattern.of(patterns, pattern, "(.*\\.)?(" + pattern + ")")
+                        .covers(module)) {
+                    return patterns.expectNumber(pattern);
                 }
             }
         }
