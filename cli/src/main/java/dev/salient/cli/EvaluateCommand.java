@@ -44,7 +44,7 @@ final class EvaluateCommand implements Command {
     @Parameters(
             arity = "1..*",
             paramLabel = "MODEL",
-            description = "Hugging Face folders (dense, or GPTQ with or without an adapter) or GGUF files.")
+            description = "Hugging Face folders (dense, AWQ, or GPTQ with or without an adapter) or GGUF files.")
     private List<Path> paths = List.of();
 
     @Option(names = "--against", paramLabel = "ORIGINAL", description = "Compare every MODEL with this one.")

@@ -11,7 +11,7 @@ public final class ModelArgument {
     @Parameters(
             index = "0",
             paramLabel = "MODEL",
-            description = "A Hugging Face folder (dense, or GPTQ with or without an adapter) or a GGUF file.")
+            description = "A Hugging Face folder (dense, AWQ, or GPTQ with or without an adapter) or a GGUF file.")
     private Path model = Path.of("");
 
     /** Where it lies. */

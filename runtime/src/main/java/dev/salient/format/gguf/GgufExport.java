@@ -2,7 +2,9 @@ package dev.salient.format.gguf;
 
 import static dev.salient.tensor.Preconditions.require;
 
+import dev.salient.format.Adapters;
 import dev.salient.format.Checkpoint;
+import dev.salient.format.WeightError;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
@@ -37,26 +39,43 @@ public final class GgufExport {
     private final Checkpoint checkpoint;
     private final GgufType type;
     private final TwoBits twoBits;
+    private final Adapters adapters;
     private final ModelConfig config;
     private final GgufFamily family;
     private final Map<String, GgmlType> types = new LinkedHashMap<>();
     private final List<GgufPayload> tensors = new ArrayList<>();
 
-    private GgufExport(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
+    private WeightError error = new WeightError();
+
+    private GgufExport(Checkpoint checkpoint, GgufType type, TwoBits twoBits, Adapters adapters) {
         this.checkpoint = checkpoint;
         this.type = type;
         this.twoBits = twoBits;
+        this.adapters = adapters;
         this.config = checkpoint.weights().config();
         this.family = GgufFamily.of(config.family());
     }
 
     /**
-     * Decides how each tensor is written.
+     * Decides how each tensor is written; an adapter gets a file of its own.
      *
      * @throws IllegalArgumentException where one can't be written in this type
      */
     public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
-        GgufExport export = new GgufExport(checkpoint, type, twoBits);
+        return of(checkpoint, type, twoBits, Adapters.APART);
+    }
+
+    /**
+     * Decides how each tensor is written.
+     *
+     * @param adapters whether they are folded into the weights, which takes a type that rounds, or get a file of their own
+     * @throws IllegalArgumentException where a tensor can't be written in this type
+     */
+    public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits, Adapters adapters) {
+        require(
+                adapters == Adapters.APART || type != GgufType.AS_STORED,
+                "--merge: got --type as-stored, want f32, f16, bf16, q8_0 or q4_0: merged weights fit no grid");
+        GgufExport export = new GgufExport(checkpoint, type, twoBits, adapters);
         GgufSizes.requireWritable(export.config);
         export.plan(checkpoint.weights());
         return export;
@@ -76,7 +95,7 @@ public final class GgufExport {
             for (Linear linear : Linear.values()) {
                 LinearId id = new LinearId(b, linear);
                 RowOrder order = RowOrder.of(family, linear, config.headSize());
-                addMatrix(id.toString(), GgufNames.linear(id), base(block.linear(linear)), order);
+                addMatrix(id.toString(), GgufNames.linear(id), written(block.linear(linear)), order);
                 Tensor bias = block.findBias(linear);
                 if (bias != null) {
                     addVector(GgufNames.bias(id), order.inFileOrder(bias));
@@ -89,8 +108,8 @@ public final class GgufExport {
         }
     }
 
-    private static PackedWeight base(PackedWeight weight) {
-        return weight instanceof LowRank adapted ? adapted.base() : weight;
+    private PackedWeight written(PackedWeight weight) {
+        return weight instanceof LowRank adapted && adapters == Adapters.APART ? adapted.base() : weight;
     }
 
     private void addVector(String name, float[] values) {
@@ -110,6 +129,11 @@ public final class GgufExport {
         return names;
     }
 
+    /** How far the written weights are from the model's. */
+    public WeightError error() {
+        return error;
+    }
+
     /** Number of tensors in the model's file. */
     public int tensorCount() {
         return tensors.size();
@@ -124,13 +148,13 @@ public final class GgufExport {
      * @return the adapter's file, or null
      */
     public @Nullable Path write(Path file, Consumer<String> done) throws IOException {
-        GgufAdapter adapter = GgufAdapter.find(checkpoint);
+        GgufAdapter adapter = adapters == Adapters.MERGED ? null : GgufAdapter.find(checkpoint);
         GgufMetadata metadata = ModelMetadata.of(checkpoint, mostly());
         Path temporary = temporary(file);
         Path adapterFile = adapterFile(file);
         try {
             GgufWriter.write(temporary, metadata, tensors, done);
-            GgufCheck.check(temporary, tensors);
+            error = GgufCheck.check(temporary, tensors);
             if (adapter != null) {
                 adapter.write(temporary(adapterFile));
                 move(adapterFile);

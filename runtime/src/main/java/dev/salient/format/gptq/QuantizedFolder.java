@@ -3,6 +3,8 @@ package dev.salient.format.gptq;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.format.Checkpoint;
+import dev.salient.format.WeightError;
+import dev.salient.format.hf.DenseMatrix;
 import dev.salient.format.hf.HfGains;
 import dev.salient.format.hf.HfNames;
 import dev.salient.format.hf.HfWeights;
@@ -16,6 +18,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.Dense;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.Tensor;
@@ -48,9 +51,12 @@ public final class QuantizedFolder {
     private final Path folder;
     private final Checkpoint original;
     private final ModelConfig config;
+    private final FolderForm form;
+    private final WeightError error = new WeightError();
 
-    private QuantizedFolder(Path folder, Checkpoint original) {
+    private QuantizedFolder(Path folder, Checkpoint original, FolderForm form) {
         this.folder = folder;
+        this.form = form;
         this.original = original;
         this.config = original.weights().config();
     }
@@ -61,8 +67,12 @@ public final class QuantizedFolder {
      * @param original what is quantized; embeddings, norms, head, tokenizer and licence come from it
      */
     public static QuantizedFolder open(Path folder, Checkpoint original) throws IOException {
+        return open(folder, original, FolderForm.USUAL);
+    }
+
+    static QuantizedFolder open(Path folder, Checkpoint original, FolderForm form) throws IOException {
         Files.createDirectories(folder);
-        return new QuantizedFolder(folder, original);
+        return new QuantizedFolder(folder, original, form);
     }
 
     /** Whether this block has been written. */
@@ -96,6 +106,15 @@ public final class QuantizedFolder {
 
     ModelConfig config() {
         return config;
+    }
+
+    FolderForm form() {
+        return form;
+    }
+
+    /** What rounding embeddings and head cost. */
+    WeightError error() {
+        return error;
     }
 
     Checkpoint original() {
@@ -182,13 +201,19 @@ public final class QuantizedFolder {
         new FolderFinish(this).run(note);
     }
 
+    private Payload plain(String what, PackedWeight weight) {
+        return weight instanceof Dense dense
+                ? Payloads.of(dense.values())
+                : new DenseMatrix(what, weight, form.plain()).payload(error);
+    }
+
     private void writeEmbeddings() throws IOException {
         ModelWeights weights = original.weights();
         Map<String, Payload> tensors = new LinkedHashMap<>();
-        tensors.put(HfNames.EMBEDDING, Payloads.dense(weights.embedding()));
+        tensors.put(HfNames.EMBEDDING, plain("embedding", weights.embedding()));
         tensors.put(HfNames.FINAL_NORM, Payloads.of(HfGains.stored(weights.finalNorm(), config.family())));
         if (!config.tiedEmbeddings()) {
-            tensors.put(HfNames.HEAD, Payloads.dense(weights.head()));
+            tensors.put(HfNames.HEAD, plain("head", weights.head()));
         }
         SafetensorsWriter.write(folder.resolve(shardName(config.blockCount())), METADATA, tensors);
     }
