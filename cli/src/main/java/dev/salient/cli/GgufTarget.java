@@ -9,6 +9,7 @@ import dev.salient.format.Verification;
 import dev.salient.format.gguf.GgufExport;
 import dev.salient.format.gguf.GgufType;
 import dev.salient.format.gguf.TwoBits;
+import dev.salient.format.gptq.AdapterFiles;
 import dev.salient.model.ModelWeights;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
@@ -39,6 +40,11 @@ record GgufTarget(Path out, GgufType type, TwoBits twoBits, Adapters adapters, b
 
     @Override
     public void write(Checkpoint checkpoint, Console console, ObjectNode json) throws IOException {
+        require(
+                adapters == Adapters.APART
+                        || !AdapterFiles.of(checkpoint.weights()).isEmpty(),
+                "--merge: %s has no adapter, want it for a model that has one",
+                checkpoint.source());
         GgufExport export = GgufExport.of(checkpoint, type, twoBits, adapters);
         Path adapter;
         try (Progress progress = console.progress("export", "tensors", export.tensorCount())) {

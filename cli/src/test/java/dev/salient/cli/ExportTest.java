@@ -292,6 +292,15 @@ class ExportTest {
                 "none");
         assertBad("salient: --dtype: got f8, want f32, f16 or bf16\n", "--to", "hf", "--out", "x", "--dtype", "f8");
         assertBad(
+                "salient: --merge: " + model + " has no adapter, want it for a model that has one\n",
+                "--to",
+                "gguf",
+                "--out",
+                folder.resolve("x.gguf"),
+                "--merge",
+                "--type",
+                "f16");
+        assertBad(
                 "salient: --merge: got --type as-stored, want the type that merged matrices become: f16, q8_0, f32,"
                         + " bf16 or q4_0\n",
                 "--to",

@@ -112,16 +112,23 @@ public final class Verification {
                     file, what, got.out(), got.in(), want.out(), want.in());
         }
         if (want instanceof LowRank adapted && got instanceof LowRank read) {
-            compare(what, adapted.base(), read.base());
-            compare(what + " adapter a", new Dense(adapted.a()), new Dense(read.a()));
-            compare(what + " adapter b", new Dense(adapted.b()), new Dense(read.b()));
-            if (adapted.scaling() != read.scaling()) {
-                throw new MismatchException(
-                        "%s: %s adapter: read back a scaling of %s, want %s",
-                        file, what, read.scaling(), adapted.scaling());
-            }
-            return;
+            compareAdapters(what, adapted, read);
+        } else {
+            compareRows(what, want, got);
         }
+    }
+
+    private void compareAdapters(String what, LowRank want, LowRank got) throws MismatchException {
+        compare(what, want.base(), got.base());
+        compare(what + " adapter a", new Dense(want.a()), new Dense(got.a()));
+        compare(what + " adapter b", new Dense(want.b()), new Dense(got.b()));
+        if (want.scaling() != got.scaling()) {
+            throw new MismatchException(
+                    "%s: %s adapter: read back a scaling of %s, want %s", file, what, got.scaling(), want.scaling());
+        }
+    }
+
+    private void compareRows(String what, PackedWeight want, PackedWeight got) throws MismatchException {
         WeightError own = new WeightError();
         float[] wanted = new float[want.in()];
         float[] read = new float[want.in()];

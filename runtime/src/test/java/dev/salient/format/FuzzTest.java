@@ -32,7 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
  * <p>The long run: {@code mvn test -pl runtime -Dtest=FuzzTest -Dsalient.fuzz=100000}.
  */
 class FuzzTest {
-    private static final int ROUNDS = Integer.getInteger("salient.fuzz", 300);
+    private static final int ROUNDS = Integer.getInteger("salient.fuzz", 200);
     /** The files here have 2 to 100 kB. */
     private static final long MOST_BYTES = 16 << 20;
 

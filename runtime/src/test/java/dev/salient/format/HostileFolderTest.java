@@ -197,6 +197,13 @@ class HostileFolderTest {
     }
 
     @Test
+    void configurationThatLooksLikeUtf32() throws IOException {
+        folder.write();
+        Files.write(folder.path.resolve("config.json"), new byte[] {0, 0, 0, '{', 0x63, 0x67, 0x69, 0x74});
+        assertRefused("config.json: got bytes that are no UTF-8, want a JSON object");
+    }
+
+    @Test
     void templateThatIsNoText() throws IOException {
         folder.write();
         Files.write(folder.path.resolve("chat_template.jinja"), new byte[] {'a', (byte) 0xFF});
