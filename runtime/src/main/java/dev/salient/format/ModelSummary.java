@@ -9,6 +9,7 @@ import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import java.nio.file.Path;
@@ -88,6 +89,7 @@ public record ModelSummary(
             case SuperBlocks blocks -> blocks.format().name();
             case GroupAffine affine ->
                 affine.bits() + " bit " + (affine.groupSize() == affine.in() ? "per row" : "g" + affine.groupSize());
+            case Reordered reordered -> formatOf(reordered.base()) + " act-order";
             case LowRank adapted -> formatOf(adapted.base()) + " + r" + adapted.rank();
         };
     }
@@ -102,6 +104,7 @@ public record ModelSummary(
                 (affine.codes().byteSize() + affine.scales().byteSize()) * Byte.SIZE
                         + affine.zeros().byteSize() * affine.bits()
                         + (long) affine.in() * Integer.SIZE;
+            case Reordered reordered -> fileBits(reordered.base()); // its group indices are counted there
             case LowRank adapted ->
                 fileBits(adapted.base())
                         + (adapted.storedBytes() - adapted.base().storedBytes()) * Byte.SIZE;

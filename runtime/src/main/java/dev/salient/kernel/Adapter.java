@@ -7,7 +7,10 @@ import static java.lang.invoke.MethodType.methodType;
 
 import dev.salient.packed.Dense;
 import dev.salient.packed.LowRank;
+import dev.salient.packed.Reordered;
 import dev.salient.tensor.DType;
+import dev.salient.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import jdk.incubator.vector.FloatVector;
 
@@ -28,7 +31,7 @@ final class Adapter {
     private final float[] floats;
 
     Adapter(LowRank weight) {
-        a = new Dense(weight.a());
+        a = new Dense(weight.base() instanceof Reordered reordered ? columns(weight.a(), reordered) : weight.a());
         b = new Dense(weight.b());
         rank = weight.rank();
         scaling = weight.scaling();
@@ -47,6 +50,21 @@ final class Adapter {
                 }
             }
         }
+    }
+
+    /** a with its columns in the order of those below it. */
+    private static Tensor columns(Tensor a, Reordered below) {
+        int[] channels = below.channels();
+        int bytes = a.dtype().byteCount();
+        MemorySegment data =
+                MemorySegment.ofArray(new byte[Math.toIntExact(a.data().byteSize())]);
+        for (int r = 0; r < a.shape().dimension(0); r++) {
+            for (int i = 0; i < channels.length; i++) {
+                long row = (long) r * channels.length;
+                MemorySegment.copy(a.data(), (row + channels[i]) * bytes, data, (row + i) * bytes, bytes);
+            }
+        }
+        return new Tensor(a.dtype(), a.shape(), data);
     }
 
     /** [rank, in]. */

@@ -1,24 +1,36 @@
 package dev.salient.kernel;
 
+import dev.salient.packed.Dense;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A weight as vector kernels use it.
  *
- * @param base the weight without its adapter
+ * @param base the weight without its adapter, columns in their stored order
  * @param strips the base's codes rearranged; null where it has none
  * @param adapter null where there is none
+ * @param order in which the base's columns are stored; null where it is that of the channels
  */
 record Prepared(
         PackedWeight base,
         @Nullable Strips strips,
-        @Nullable Adapter adapter) {
+        @Nullable Adapter adapter,
+        @Nullable Reordered order) {
     static Prepared of(PackedWeight weight, Team team) {
-        PackedWeight base = weight instanceof LowRank sum ? sum.base() : weight;
+        PackedWeight below = weight instanceof LowRank sum ? sum.base() : weight;
+        Reordered order = below instanceof Reordered reordered ? reordered : null;
+
+        PackedWeight base = order == null ? below : order.base();
         Strips strips = Strips.canHold(base) ? Strips.of(base, team) : null;
-        return new Prepared(base, strips, weight instanceof LowRank sum ? new Adapter(sum) : null);
+        return new Prepared(base, strips, weight instanceof LowRank sum ? new Adapter(sum) : null, order);
+    }
+
+    /** A dense weight. */
+    static Prepared of(Dense weight) {
+        return new Prepared(weight, null, null, null);
     }
 
     int out() {

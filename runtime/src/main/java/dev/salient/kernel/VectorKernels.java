@@ -1,6 +1,7 @@
 package dev.salient.kernel;
 
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import java.util.IdentityHashMap;
 import java.util.List;
 
@@ -29,6 +30,7 @@ final class VectorKernels implements Kernels {
     private float[] attentionStates = new float[0];
     private float[] inner = new float[0];
     private float[] adapted = new float[0];
+    private float[] reordered = new float[0];
 
     VectorKernels(int threads, Activations activations) {
         team = new Team(threads);
@@ -44,17 +46,50 @@ final class VectorKernels implements Kernels {
 
     @Override
     public void multiply(List<PackedWeight> weights, int tokens, float[] x, List<float[]> ys) {
-        if (tokens < panelTokens) {
-            few.begin(tokens, weights.getFirst().in(), x);
+        if (tokens >= panelTokens || isAnyReordered(weights)) {
             for (int i = 0; i < weights.size(); i++) {
-                few.add(prepare(weights.get(i)), ys.get(i));
+                multiply(prepare(weights.get(i)), tokens, x, ys.get(i));
             }
-            team.run(few.items(team.size()), few);
             return;
         }
+        few.begin(tokens, weights.getFirst().in(), x);
         for (int i = 0; i < weights.size(); i++) {
-            multiplyMany(prepare(weights.get(i)), tokens, x, ys.get(i));
+            few.add(prepare(weights.get(i)), ys.get(i));
         }
+        team.run(few.items(team.size()), few);
+    }
+
+    private boolean isAnyReordered(List<PackedWeight> weights) {
+        for (int i = 0; i < weights.size(); i++) {
+            if (prepare(weights.get(i)).order() != null) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void multiply(Prepared weight, int tokens, float[] x, float[] y) {
+        Reordered order = weight.order();
+        float[] columns = order == null ? x : columns(order, tokens, x);
+        if (tokens >= panelTokens) {
+            multiplyMany(weight, tokens, columns, y);
+            return;
+        }
+        few.begin(tokens, weight.in(), columns);
+        few.add(weight, y);
+        team.run(few.items(team.size()), few);
+    }
+
+    /** Every token's channels in the order in which a weight's columns are stored. */
+    private float[] columns(Reordered order, int tokens, float[] x) {
+        int count = tokens * order.in();
+        if (reordered.length < count) {
+            reordered = new float[count];
+        }
+        for (int at = 0; at < count; at += order.in()) {
+            order.toColumns(x, reordered, at);
+        }
+        return reordered;
     }
 
     private Prepared prepare(PackedWeight weight) {
@@ -79,8 +114,8 @@ final class VectorKernels implements Kernels {
         if (adapted.length < count) {
             adapted = new float[count];
         }
-        multiplyPanels(new Prepared(adapter.a(), null, null), tokens, x, inner);
-        multiplyPanels(new Prepared(adapter.b(), null, null), tokens, inner, adapted);
+        multiplyPanels(Prepared.of(adapter.a()), tokens, x, inner);
+        multiplyPanels(Prepared.of(adapter.b()), tokens, inner, adapted);
         Elementwise.addScaled(y, adapted, adapter.scaling(), count);
     }
 

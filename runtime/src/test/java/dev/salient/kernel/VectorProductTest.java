@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.salient.kernel.Weights.Fill;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.packed.SuperFormat;
 import dev.salient.tensor.DType;
@@ -94,6 +95,19 @@ class VectorProductTest {
                 Weights.groups(GroupFormat.Q4_1, size, Fill.RANDOM, random),
                 Weights.dense(DType.BF16, size[0], size[1], random))) {
             assertAgrees(Weights.adapted(base, rank, random), random);
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void productsOfReorderedColumnsAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (int bits : new int[] {2, 3, 4, 8}) {
+            int[] size = {1 + random.nextInt(40), 64 * (1 + random.nextInt(4))};
+            Reordered weight = new Reordered(
+                    Weights.affine(bits, 32, size, Fill.RANDOM, random), Weights.permutation(size[1], random));
+            assertAgrees(weight, random);
+            assertAgrees(Weights.adapted(weight, 1 + random.nextInt(9), random), random);
         }
     }
 

@@ -5,6 +5,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.packed.SuperFormat;
@@ -13,8 +14,12 @@ import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 
 /** Weights of every stored form, made of random numbers or of one repeated byte. */
 final class Weights {
@@ -33,6 +38,13 @@ final class Weights {
             values[i] = (float) random.nextGaussian();
         }
         return values;
+    }
+
+    static int[] permutation(int count, Random random) {
+        List<Integer> numbers =
+                new ArrayList<>(IntStream.range(0, count).boxed().toList());
+        Collections.shuffle(numbers, random);
+        return numbers.stream().mapToInt(Integer::intValue).toArray();
     }
 
     static Tensor tensor(DType dtype, int out, int in, Random random) {
@@ -162,6 +174,14 @@ final class Weights {
         return switch (weight) {
             case Dense dense -> 0;
             case LowRank sum -> 0;
+            case Reordered reordered -> {
+                int[] channels = reordered.channels();
+                int stored = 0;
+                while (channels[stored] != column) {
+                    stored++;
+                }
+                yield offset(reordered.base(), row, stored);
+            }
             case GroupAffine affine -> {
                 int group = column / affine.groupSize();
                 yield affine.scale(row, group) * affine.zero(row, group);
@@ -196,6 +216,11 @@ final class Weights {
         return switch (weight) {
             case Dense dense -> 0;
             case LowRank sum -> tableError(sum.base(), row, x, at);
+            case Reordered reordered -> {
+                float[] columns = new float[x.length];
+                reordered.toColumns(x, columns, at);
+                yield tableError(reordered.base(), row, columns, at);
+            }
             case GroupAffine affine -> {
                 double error = 0;
                 for (int g = 0; g < affine.groupsPerRow(); g++) {

@@ -5,6 +5,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import dev.salient.packed.Rounding;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
@@ -79,13 +80,19 @@ record RowEncoding(GgmlType type, boolean exact, Rows rows) {
                         yield new RowEncoding(type, true, rows);
                     }
                 }
-                GgmlType type = fitsHalf(affine) ? GgmlType.F16 : GgmlType.F32;
-                yield new RowEncoding(type, true, rounded(place, affine, type));
+                yield plain(place, affine);
             }
+            case Reordered reordered -> plain(place, reordered);
             case LowRank adapted ->
                 throw new IllegalArgumentException(
                         "%s: got an adapter of rank %d, want the weight below it".formatted(place, adapted.rank()));
         };
+    }
+
+    /** As numbers, in the smaller type that holds them. */
+    private static RowEncoding plain(String place, PackedWeight weight) {
+        GgmlType type = fitsHalf(weight) ? GgmlType.F16 : GgmlType.F32;
+        return new RowEncoding(type, true, rounded(place, weight, type));
     }
 
     private static RowEncoding copy(GgmlType type, PackedWeight weight, MemorySegment data) {

@@ -11,6 +11,7 @@ import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
@@ -90,6 +91,7 @@ public final class GptqExport {
                 throw refused(
                         "%s: got %s, whose scales are in blocks, want a grid of scale and zero point%s",
                         place, blocks.format(), ALTERNATIVES);
+            case Reordered reordered -> throw Payloads.actOrder(place);
             case LowRank adapted -> {
                 checkHalf(place + " adapter a", adapted.a());
                 checkHalf(place + " adapter b", adapted.b());

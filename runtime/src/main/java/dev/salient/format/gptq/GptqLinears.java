@@ -9,12 +9,15 @@ import dev.salient.format.safetensors.StoredType;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.LinearId;
 import dev.salient.packed.Dense;
+import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import dev.salient.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads packed linears out of a GPTQ-format folder, and repacks them row by row.
@@ -47,30 +50,42 @@ record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements
                 codes.expectRaw(StoredType.I32, wordsOf(in, bits), out),
                 store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, wordsOf(out, bits)),
                 store.expect(module + ".scales").expectRaw(StoredType.F16, groups, out));
-        expectNoOrder(module, in, groupSize);
+        int[] channels = findOrder(module, in, groupSize);
         expectUsable(module, packing, bits);
-        return packing.unpack(new GptqPacking.Sizes(out, in, bits, groupSize), config.zeroOffset(), arena);
+        GroupAffine weight =
+                packing.unpack(new GptqPacking.Sizes(out, in, bits, groupSize), channels, config.zeroOffset(), arena);
+        return channels == null ? weight : new Reordered(weight, channels);
     }
 
     private static int wordsOf(int codes, int bits) {
         return Math.toIntExact((long) codes * bits / Integer.SIZE);
     }
 
-    /** Fails unless input channel i is in group i / groupSize. */
-    private void expectNoOrder(String module, int in, int groupSize) throws FormatException {
+    /** The input channels group by group, as act-order has them; null where channel i is in group i / groupSize. */
+    private int @Nullable [] findOrder(String module, int in, int groupSize) throws FormatException {
         if (!store.has(module + ".g_idx")) {
-            return;
+            return null;
         }
         StoredTensor order = store.expect(module + ".g_idx");
         MemorySegment groups = order.expectRaw(StoredType.I32, in);
+        int[] channels = new int[in];
+        int[] filled = new int[in / groupSize];
+        boolean inOrder = true;
         for (int i = 0; i < in; i++) {
             int group = groups.get(INT, (long) i * Integer.BYTES);
-            if (group != i / groupSize) {
+            if (group < 0 || group >= filled.length) {
                 throw new FormatException(
-                        "%s: got group %d for channel %d, want %d: act-order (desc_act) is not supported",
-                        order.place(), group, i, i / groupSize);
+                        "%s: got group %d for channel %d, want 0 to %d", order.place(), group, i, filled.length - 1);
             }
+            if (filled[group] == groupSize) {
+                throw new FormatException(
+                        "%s: got more than %d channels in group %d, want as many in each",
+                        order.place(), groupSize, group);
+            }
+            channels[group * groupSize + filled[group]++] = i;
+            inOrder &= group == i / groupSize;
         }
+        return inOrder ? null : channels;
     }
 
     private void expectUsable(String module, GptqPacking packing, int bits) throws FormatException {

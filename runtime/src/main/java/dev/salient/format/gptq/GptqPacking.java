@@ -9,6 +9,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A linear as GPTQ stores it.
@@ -114,13 +116,17 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
      * The weight that this packs.
      *
      * @param sizes its sizes
+     * @param channels [in], the input channel of each column of the result; null: in order
      * @param zeroOffset what to add to a stored zero point: 0, or 1 for the first version of the format
      */
-    GroupAffine unpack(Sizes sizes, int zeroOffset, Arena arena) {
+    GroupAffine unpack(Sizes sizes, int @Nullable [] channels, int zeroOffset, Arena arena) {
         int out = sizes.out;
         int groups = sizes.in / sizes.groupSize;
         MemorySegment rows = arena.allocate(codes.byteSize());
         transposeWords(rows, out, Math.toIntExact((long) sizes.in * sizes.bits / Integer.SIZE));
+        if (channels != null) {
+            reorder(rows, sizes, channels);
+        }
         MemorySegment rowScales = arena.allocate(scales.byteSize());
         MemorySegment rowZeros = arena.allocate((long) groups * out);
         for (int g = 0; g < groups; g++) {
@@ -136,6 +142,27 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
 
     /** The sizes of a weight. */
     record Sizes(int out, int in, int bits, int groupSize) {}
+
+    /** Puts the codes of every row into the order of these channels. */
+    private static void reorder(MemorySegment rows, Sizes sizes, int[] channels) {
+        int bits = sizes.bits;
+        int words = Math.toIntExact((long) sizes.in * bits / Integer.SIZE);
+        IntStream.range(0, sizes.out).parallel().forEach(row -> {
+            int[] from = new int[words + 1]; // a code may end in the word after its own
+            int[] to = new int[words + 1];
+            MemorySegment.copy(rows, INT, (long) row * words * Integer.BYTES, from, 0, words);
+            for (int i = 0; i < channels.length; i++) {
+                long bit = (long) channels[i] * bits;
+                long low = from[(int) (bit >>> 5)] & 0xFFFFFFFFL;
+                long both = low | ((long) from[(int) (bit >>> 5) + 1] << 32);
+                long code = (both >>> (bit & 31)) & ((1 << bits) - 1);
+                long place = (long) i * bits;
+                to[(int) (place >>> 5)] |= (int) (code << (place & 31));
+                to[(int) (place >>> 5) + 1] |= (int) ((code << (place & 31)) >>> 32);
+            }
+            MemorySegment.copy(to, 0, rows, INT, (long) row * words * Integer.BYTES, words);
+        });
+    }
 
     private void transposeWords(MemorySegment rows, int out, int words) {
         for (int first = 0; first < out; first += TILE) {

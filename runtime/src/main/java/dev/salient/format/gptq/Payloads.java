@@ -10,6 +10,7 @@ import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.Reordered;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
@@ -40,10 +41,18 @@ final class Payloads {
             case Dense dense -> Map.of(module + ".weight", of(dense.values()));
             case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
             case SuperBlocks blocks -> Map.of(module + ".weight", dense(blocks));
+            case Reordered reordered -> throw actOrder(module);
             case LowRank adapted ->
                 throw new IllegalArgumentException(
                         "%s: got an adapter of rank %d, want the weight below it".formatted(module, adapted.rank()));
         };
+    }
+
+    /** What is said of a weight that this writer has no form for. */
+    static IllegalArgumentException actOrder(String place) {
+        return new IllegalArgumentException(
+                "%s: got groups in act-order, which is read but not written; want --to hf, or --to gguf"
+                        .formatted(place));
     }
 
     private static Map<String, Payload> packed(String module, GroupAffine weight, Arena arena) {

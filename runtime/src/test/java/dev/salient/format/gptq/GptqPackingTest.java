@@ -52,7 +52,7 @@ class GptqPackingTest {
                     assertThat(value == row[i]).as("[%d, %d]", o, i).isTrue();
                 }
             }
-            GroupAffine back = packing.unpack(new GptqPacking.Sizes(64, 96, bits, groupSize), 0, arena);
+            GroupAffine back = packing.unpack(new GptqPacking.Sizes(64, 96, bits, groupSize), null, 0, arena);
             GptqPacking again = GptqPacking.pack(back, arena);
             assertThat(again.codes().mismatch(packing.codes())).isEqualTo(-1);
             assertThat(again.zeros().mismatch(packing.zeros())).isEqualTo(-1);

@@ -114,12 +114,23 @@ class HostileGptqTest {
     }
 
     @Test
-    void reorderedChannels() throws IOException {
+    void groupsOfDifferentSizes() throws IOException {
         byte[] order = new byte[64 * 4];
         order[8] = 1;
         replace(Q + "g_idx", StoredType.I32, order, 64);
-        assertRefused(
-                SHARD + ": " + Q + "g_idx: got group 1 for channel 2, want 0: act-order (desc_act) is not supported");
+        assertRefused(SHARD + ": " + Q + "g_idx: got more than 32 channels in group 0, want as many in each");
+    }
+
+    @Test
+    void groupsThatDoNotExist() throws IOException {
+        byte[] order = new byte[64 * 4];
+        order[8] = 2;
+        replace(Q + "g_idx", StoredType.I32, order, 64);
+        assertRefused(SHARD + ": " + Q + "g_idx: got group 2 for channel 2, want 0 to 1");
+        order[8] = -1;
+        order[9] = order[10] = order[11] = -1;
+        replace(Q + "g_idx", StoredType.I32, order, 64);
+        assertRefused(SHARD + ": " + Q + "g_idx: got group -1 for channel 2, want 0 to 1");
     }
 
     @Test
