@@ -44,8 +44,9 @@ final class EvaluateCommand implements Command {
     @Parameters(
             arity = "1..*",
             paramLabel = "MODEL",
-            description = "Hugging Face folders (dense, or GPTQ with or without an adapter), GGUF files, or ORG/NAME of"
-                    + " models that pull fetched.")
+            description =
+                    "Hugging Face folders (dense, AWQ, or GPTQ with or without an adapter), GGUF files, or ORG/NAME of"
+                            + " models that pull fetched.")
     private List<String> sources = List.of(); // a converter's failure would not be said for any but the first
 
     private List<Path> paths = List.of();

@@ -7,6 +7,7 @@ import dev.salient.cli.Inspection.Row;
 import dev.salient.format.Checkpoint;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.RopeScaling;
+import dev.salient.model.SlidingWindow;
 import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -51,17 +52,7 @@ final class InspectCommand implements Command {
     private static void print(Console console, Checkpoint checkpoint, Inspection inspection) {
         ModelConfig config = inspection.config();
         console.line("model         %s", checkpoint.source());
-        console.line(
-                "architecture  LLaMA: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
-                config.blockCount(),
-                config.hiddenSize(),
-                config.ffnSize(),
-                config.headCount(),
-                config.kvHeadCount(),
-                config.headSize());
-        console.line(
-                "context       %s tokens, RoPE base %s%s",
-                Words.count(config.contextLength()), plain(config.ropeBase()), scaling(config.ropeScaling()));
+        printArchitecture(console, config);
         console.line(
                 "size          %s parameters, %s of them in block linears; %s of files",
                 Words.count(inspection.parameters()),
@@ -112,14 +103,59 @@ final class InspectCommand implements Command {
         return String.format(Locale.ROOT, "%s tokens, a text ends with %s", Words.count(tokenizer.vocabSize()), ends);
     }
 
-    private static String scaling(@Nullable RopeScaling scaling) {
-        return scaling == null
+    private static void printArchitecture(Console console, ModelConfig config) {
+        console.line(
+                "architecture  %s: %d blocks, hidden %d, ffn %d, %d heads / %d key-value of %d",
+                family(config),
+                config.blockCount(),
+                config.hiddenSize(),
+                config.ffnSize(),
+                config.headCount(),
+                config.kvHeadCount(),
+                config.headSize());
+        console.line(
+                "context       %s tokens%s, RoPE base %s%s",
+                Words.count(config.contextLength()),
+                window(config),
+                plain(config.ropeBase()),
+                scaling(config.ropeScaling()));
+    }
+
+    private static String family(ModelConfig config) {
+        return switch (config.family()) {
+            case LLAMA -> "LLaMA";
+            case MISTRAL -> "Mistral";
+            case QWEN2 -> "Qwen 2";
+            case QWEN3 -> "Qwen 3";
+            case GEMMA2 -> "Gemma 2";
+            case GEMMA3 -> "Gemma 3";
+        };
+    }
+
+    private static String window(ModelConfig config) {
+        SlidingWindow window = config.traits().window();
+        return window == null
                 ? ""
                 : String.format(
                         Locale.ROOT,
+                        " (a token sees the last %s in %d of %d blocks)",
+                        Words.count(window.tokens()),
+                        window.blocks().size(),
+                        config.blockCount());
+    }
+
+    private static String scaling(@Nullable RopeScaling scaling) {
+        return switch (scaling) {
+            case null -> "";
+            case RopeScaling.Llama3 llama3 ->
+                String.format(
+                        Locale.ROOT,
                         ", stretched %s times beyond %s tokens",
-                        plain(scaling.factor()),
-                        Words.count(scaling.originalContext()));
+                        plain(llama3.factor()),
+                        Words.count(llama3.originalContext()));
+            case RopeScaling.Linear linear -> ", stretched " + plain(linear.factor()) + " times";
+            case RopeScaling.Divisors each -> ", each frequency stretched by a number of its own";
+        };
     }
 
     private static String plain(double number) {
@@ -155,7 +191,7 @@ final class InspectCommand implements Command {
         ModelConfig config = inspection.config();
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("model", checkpoint.source().toString());
-        json.put("architecture", "llama");
+        json.put("architecture", config.family().label());
         json.put("blocks", config.blockCount());
         json.put("hidden", config.hiddenSize());
         json.put("ffn", config.ffnSize());

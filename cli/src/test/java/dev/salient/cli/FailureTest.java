@@ -3,6 +3,7 @@ package dev.salient.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.salient.format.FormatException;
+import dev.salient.format.MismatchException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
@@ -41,6 +42,8 @@ class FailureTest {
         fullDisk.setStackTrace(
                 new StackTraceElement[] {new StackTraceElement("sun.nio.ch.FileDispatcher", "write", "", 1)});
         assertThat(Failure.of(fullDisk)).isEqualTo(new Failure(1, "No space left on device", null));
+        assertThat(Failure.of(new MismatchException("a.gguf: read back %d, want %d", 1, 2)))
+                .isEqualTo(new Failure(1, "a.gguf: read back 1, want 2", null));
         assertThat(Failure.of(new NullPointerException("x")))
                 .isEqualTo(new Failure(
                         1, "internal failure: NullPointerException: x", "--verbose shows where; please report it"));

@@ -21,7 +21,8 @@ public final class Stream {
                 model.embedding().decodeRow(ids[t], rows, t * hidden);
             }
             for (int i = 0; i < rows.length; i++) {
-                rows[i] = Float.float16ToFloat(Float.floatToFloat16(rows[i])); // as the written file will hold them
+                float written = Float.float16ToFloat(Float.floatToFloat16(rows[i])); // as the file will hold them
+                rows[i] = written * model.config().embeddingScale();
             }
             try (TorchScope scope = new TorchScope()) {
                 states.set(sample, device.floats(rows, 1, ids.length, hidden));

@@ -177,16 +177,14 @@ final class BlockStream {
             Stream.embed(model, settings.windows, degraded, settings.device);
             for (int index = 0; index < model.config().blockCount(); index++) {
                 try (TorchScope inner = new TorchScope()) {
-                    BlockWeights stored = model.blocks().get(index);
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
                     if (linears == null) {
-                        TorchLanguageModel.Block original =
-                                TorchLanguageModel.loadBlock(model.config(), stored, settings.device);
+                        TorchLanguageModel.Block original = TorchLanguageModel.loadBlock(model, index, settings.device);
                         linears = quantizer.quantize(index, original, degraded, rope);
                         blocks.finish(index, new QuantizedBlock(linears, List.of()));
                         blocks.onStep(index, 1);
                     }
-                    degrade(degraded, rope, stored, linears);
+                    degrade(index, degraded, rope, linears);
                 }
             }
         }
@@ -205,9 +203,7 @@ final class BlockStream {
             degraded.setAll(clean);
             for (int index = 0; index < model.config().blockCount(); index++) {
                 try (TorchScope inner = new TorchScope()) {
-                    BlockWeights stored = model.blocks().get(index);
-                    TorchLanguageModel.Block original =
-                            TorchLanguageModel.loadBlock(model.config(), stored, settings.device);
+                    TorchLanguageModel.Block original = TorchLanguageModel.loadBlock(model, index, settings.device);
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
                     Map<Linear, Tensor> saliency =
                             linears == null ? saliency(index, method, original, clean, rope) : Map.of();
@@ -231,7 +227,7 @@ final class BlockStream {
                         blocks.finish(index, quantized);
                         linears = quantized.linears();
                     }
-                    degrade(degraded, rope, stored, linears);
+                    degrade(index, degraded, rope, linears);
                 }
             }
         }
@@ -286,14 +282,14 @@ final class BlockStream {
     }
 
     /** Takes the degraded stream through a block as it is now stored. */
-    private void degrade(Activations degraded, Rope rope, BlockWeights stored, Map<Linear, PackedWeight> linears) {
-        BlockWeights packed = new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), linears);
+    private void degrade(int index, Activations degraded, Rope rope, Map<Linear, PackedWeight> linears) {
+        BlockWeights packed = model.blocks().get(index).withLinears(linears);
         Stream.advance(
                 degraded,
                 degraded,
                 rope,
                 settings.device,
-                TorchLanguageModel.loadExactBlock(model.config(), packed, settings.device));
+                TorchLanguageModel.loadExactBlock(model.config(), index, packed, settings.device));
     }
 
     private Map<Linear, Grid> keptOf(int block) {

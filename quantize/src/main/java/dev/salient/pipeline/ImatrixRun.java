@@ -31,8 +31,7 @@ final class ImatrixRun {
             Stream.embed(model, windows, states, device);
             for (int index = 0; index < model.config().blockCount(); index++) {
                 try (TorchScope inner = new TorchScope()) {
-                    TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(
-                            model.config(), model.blocks().get(index), device);
+                    TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(model, index, device);
                     InputSums sums = InputSums.energies(block, states, rope, device);
                     for (Linear linear : Linear.values()) {
                         energies.put(new LinearId(index, linear), TorchDevice.toFloats(sums.mean(linear)));

@@ -316,7 +316,7 @@ public final class QuantizationRun {
                     / config.blockCount();
             folder.writeCurve(block, quantized.curve());
             BlockWeights stored = original.weights().blocks().get(block);
-            model.writeBlock(block, new BlockWeights(stored.attentionNorm(), stored.mlpNorm(), quantized.linears()));
+            model.writeBlock(block, stored.withLinears(quantized.linears()));
             List<QuantizedBlock.Epoch> curve = quantized.curve();
             String losses = curve.isEmpty()
                     ? ""

@@ -91,8 +91,7 @@ public final class Fisher {
 
     private void forward(int index, Activations states) {
         try (TorchScope scope = new TorchScope()) {
-            TorchLanguageModel.Block block =
-                    TorchLanguageModel.loadBlock(model.config(), model.blocks().get(index), device);
+            TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(model, index, device);
             Stream.advance(states, states, rope, device, block);
         }
     }
@@ -107,7 +106,8 @@ public final class Fisher {
                     int[] ids = windows.get(sample);
                     Tensor x = states.get(sample, device).requires_grad_(true);
                     Tensor normed = TorchBlock.norm(x, gain, model.config().normEpsilon());
-                    Tensor logits = torch.linear(normed.squeeze(0).narrow(0, 0, ids.length - 1), head);
+                    Tensor logits = TorchLanguageModel.logits(
+                            normed.squeeze(0).narrow(0, 0, ids.length - 1), head, model.config());
                     Tensor next = device.longs(ids, ids.length).narrow(0, 1, ids.length - 1);
                     torch.cross_entropy_loss(logits, next).backward();
                     states.set(sample, x.grad());
@@ -119,8 +119,7 @@ public final class Fisher {
     /** Turns gradients by a block's outputs into gradients by its inputs; returns the block's sums. */
     private Map<Linear, float[]> backward(int index, Activations inputs, Activations gradients) {
         try (TorchScope outer = new TorchScope()) {
-            TorchLanguageModel.Block block =
-                    TorchLanguageModel.loadBlock(model.config(), model.blocks().get(index), device);
+            TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(model, index, device);
             Map<Linear, Tensor> sums = new EnumMap<>(Linear.class);
             for (Linear linear : Linear.values()) {
                 block.weight(linear).requires_grad_(true);

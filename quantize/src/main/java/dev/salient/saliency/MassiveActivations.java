@@ -50,13 +50,7 @@ public final class MassiveActivations {
             double before = energies(states, device)[0];
             for (int block = 0; block < model.config().blockCount(); block++) {
                 try (TorchScope inner = new TorchScope()) {
-                    Stream.advance(
-                            states,
-                            states,
-                            rope,
-                            device,
-                            TorchLanguageModel.loadBlock(
-                                    model.config(), model.blocks().get(block), device));
+                    Stream.advance(states, states, rope, device, TorchLanguageModel.loadBlock(model, block, device));
                 }
                 double[] behind = energies(states, device);
                 if (behind[0] > MASSIVE * behind[1] && behind[0] > LEAP * before) {

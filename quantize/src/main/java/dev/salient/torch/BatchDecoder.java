@@ -4,6 +4,8 @@ import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
+import dev.salient.model.Norm;
+import dev.salient.model.Traits;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -47,6 +49,10 @@ public final class BatchDecoder implements AutoCloseable {
                 "capacity: got %d, want 1 to the context's %d",
                 capacity,
                 model.config().contextLength());
+        require(
+                model.config().traits().equals(Traits.llama(model.config().headSize())),
+                "model: got %s, want llama: texts in batches are written by no other family",
+                model.config().family().label());
         this.model = model;
         this.config = model.config();
         this.device = device;
@@ -187,13 +193,13 @@ public final class BatchDecoder implements AutoCloseable {
 
     private Tensor block(int index, Tensor x, Attention attention) {
         TorchLanguageModel.Block block = model.blocks().get(index);
-        Tensor normed = TorchBlock.norm(x, block.block().attentionNorm(), config.normEpsilon());
+        Tensor normed = TorchBlock.norm(x, block.block().norm(Norm.ATTENTION), config.normEpsilon());
         Tensor mixed = attention.mix(
                 torch.linear(normed, block.weight(Linear.Q)),
                 torch.linear(normed, block.weight(Linear.K)),
                 torch.linear(normed, block.weight(Linear.V)));
         Tensor attended = x.add(torch.linear(mixed, block.weight(Linear.O)));
-        Tensor y = TorchBlock.norm(attended, block.block().mlpNorm(), config.normEpsilon());
+        Tensor y = TorchBlock.norm(attended, block.block().norm(Norm.MLP), config.normEpsilon());
         Tensor gate = torch.silu(torch.linear(y, block.weight(Linear.GATE)));
         Tensor inner = gate.mul(torch.linear(y, block.weight(Linear.UP)));
         return attended.add(torch.linear(inner, block.weight(Linear.DOWN)));

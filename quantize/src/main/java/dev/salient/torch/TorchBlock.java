@@ -2,6 +2,9 @@ package dev.salient.torch;
 
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
+import dev.salient.model.Norm;
+import java.util.Map;
+import java.util.Objects;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -12,14 +15,28 @@ import org.bytedeco.pytorch.global.torch;
 /**
  * The forward pass of one transformer block, differentiable; what its linears compute is the caller's.
  *
- * @param attentionNorm [hidden]
- * @param mlpNorm [hidden]
+ * @param index of the block in its model
+ * @param norms [channels] of each that the family has
+ * @param biases [out] of the linears that have one
  */
-public record TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNorm) {
+public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms, Map<Linear, Tensor> biases) {
     /** Queries attend in chunks, so that little of the masked half is computed. */
     private static final long QUERY_CHUNK = 256;
 
-    /** What the linears of a block do: {@code x -> x W^T} for the original, more for a quantized one. */
+    /** A block of LLaMA. */
+    public TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNorm) {
+        this(config, 0, Map.of(Norm.ATTENTION, attentionNorm, Norm.MLP, mlpNorm), Map.of());
+    }
+
+    /** The gain of a norm, [channels]. */
+    public Tensor norm(Norm norm) {
+        return Objects.requireNonNull(norms.get(norm), () -> "no norm " + norm);
+    }
+
+    /**
+     * What the linears of a block do before biases are added: {@code x -> x W^T} for the original, more for a quantized
+     * one.
+     */
     @FunctionalInterface
     public interface Linears {
         /**
@@ -38,13 +55,21 @@ public record TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNor
      * @return [batch, tokens, hidden]
      */
     public Tensor forward(Tensor x, Rope rope, Linears linears) {
-        Tensor attended = x.add(attention(norm(x, attentionNorm), rope, linears));
-        return attended.add(mlp(norm(attended, mlpNorm), linears));
+        Linears biased = biases.isEmpty() ? linears : (linear, input) -> addBias(linear, linears.apply(linear, input));
+        Tensor attended =
+                x.add(normOrSame(Norm.ATTENTION_OUTPUT, attention(normOrSame(Norm.ATTENTION, x), rope, biased)));
+        return attended.add(normOrSame(Norm.MLP_OUTPUT, mlp(normOrSame(Norm.MLP, attended), biased)));
+    }
+
+    private Tensor addBias(Linear linear, Tensor y) {
+        Tensor bias = biases.get(linear);
+        return bias == null ? y : y.add(bias);
     }
 
     private Tensor attention(Tensor x, Rope rope, Linears linears) {
-        Tensor q = rope.turn(heads(linears.apply(Linear.Q, x), config.headCount()));
-        Tensor k = rope.turn(heads(linears.apply(Linear.K, x), config.kvHeadCount()));
+        Rope own = config.isLocal(index) ? rope.local() : rope;
+        Tensor q = own.turn(normOrSame(Norm.QUERY, heads(linears.apply(Linear.Q, x), config.headCount())));
+        Tensor k = own.turn(normOrSame(Norm.KEY, heads(linears.apply(Linear.K, x), config.kvHeadCount())));
         Tensor v = heads(linears.apply(Linear.V, x), config.kvHeadCount());
         long tokens = x.size(1);
         TensorVector mixed = new TensorVector();
@@ -57,7 +82,7 @@ public record TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNor
     }
 
     /**
-     * Causal attention of a chunk of queries: {@code softmax(q k^T / sqrt(headSize)) v}.
+     * Causal attention of a chunk of queries: {@code softmax(scale q k^T) v}, its scores bounded where the family does.
      *
      * <p>Heads that share keys are rows of one product. libtorch's own fused attention calls BLAS from within its threads,
      * where OpenBLAS's threads stand in each other's way: it took three times as long here.
@@ -67,27 +92,37 @@ public record TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNor
         long shared = config.kvHeadCount();
         long group = config.headCount() / shared;
         long end = from + count;
-        Scalar scale = new Scalar(1 / Math.sqrt(config.headSize()));
+        Scalar scale = new Scalar(config.attentionScale());
         Tensor rows = q.narrow(2, from, count).mul(scale).reshape(batch * shared, group * count, config.headSize());
         Tensor keys = k.narrow(2, 0, end).reshape(batch * shared, end, config.headSize());
         Tensor values = v.narrow(2, 0, end).reshape(batch * shared, end, config.headSize());
         Tensor scores = torch.bmm(rows, keys.transpose(1, 2)).view(batch * shared, group, count, end);
-        Tensor weights = scores.add(future(q, from, count)).softmax(3);
+        Tensor weights = cap(scores, config.traits().attentionCap())
+                .add(unseen(q, from, count))
+                .softmax(3);
         Tensor mixed = torch.bmm(weights.view(batch * shared, group * count, end), values);
         return mixed.view(batch, config.headCount(), count, config.headSize());
     }
 
-    /** Minus infinity where a key lies in a query's future, else 0: [count, from + count]. */
-    private static Tensor future(Tensor like, long from, long count) {
+    /** {@code cap tanh(x / cap)}; x itself where the cap is 0. */
+    static Tensor cap(Tensor x, double cap) {
+        return cap == 0 ? x : x.mul(new Scalar(1 / cap)).tanh().mul(new Scalar(cap));
+    }
+
+    /** Minus infinity where a key lies in a query's future or before its window, else 0: [count, from + count]. */
+    private Tensor unseen(Tensor like, long from, long count) {
         Tensor all = torch.full(
                 new long[] {count, from + count},
                 new Scalar(Float.NEGATIVE_INFINITY),
                 like.detach().options());
-        return all.triu(from + 1);
+        Tensor future = all.triu(from + 1);
+        long window = config.windowOf(index);
+        return window >= from + count ? future : future.add(all.tril(from - window));
     }
 
     private Tensor mlp(Tensor x, Linears linears) {
-        Tensor gate = torch.silu(linears.apply(Linear.GATE, x));
+        Tensor in = linears.apply(Linear.GATE, x);
+        Tensor gate = config.family().gelu() ? torch.gelu(in, "tanh") : torch.silu(in);
         return linears.apply(Linear.DOWN, gate.mul(linears.apply(Linear.UP, x)));
     }
 
@@ -95,8 +130,10 @@ public record TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNor
         return x.view(x.size(0), x.size(1), count, config.headSize()).transpose(1, 2);
     }
 
-    private Tensor norm(Tensor x, Tensor gain) {
-        return norm(x, gain, config.normEpsilon());
+    /** What a norm makes of x, or x where the family has no such norm. */
+    private Tensor normOrSame(Norm norm, Tensor x) {
+        Tensor gain = norms.get(norm);
+        return gain == null ? x : norm(x, gain, config.normEpsilon());
     }
 
     /** RMSNorm over the last axis. */

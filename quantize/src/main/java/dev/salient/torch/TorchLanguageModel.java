@@ -4,6 +4,7 @@ import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.model.Norm;
 import dev.salient.packed.PackedWeight;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -44,31 +46,42 @@ public record TorchLanguageModel(
     }
 
     /** Loads one block of an original model, weights rounded to fp16. */
-    public static Block loadBlock(ModelConfig config, BlockWeights stored, TorchDevice device) {
-        return loadBlock(config, stored, device, device::halfPrecisionValues);
+    public static Block loadBlock(ModelWeights model, int index, TorchDevice device) {
+        return loadBlock(model.config(), index, model.blocks().get(index), device::halfPrecisionValues, device);
     }
 
     /** Loads one block of a quantized model, weights exactly as stored. */
-    public static Block loadExactBlock(ModelConfig config, BlockWeights stored, TorchDevice device) {
-        return loadBlock(config, stored, device, device::exactValues);
+    public static Block loadExactBlock(ModelConfig config, int index, BlockWeights stored, TorchDevice device) {
+        return loadBlock(config, index, stored, device::exactValues, device);
     }
 
     private static Block loadBlock(
-            ModelConfig config, BlockWeights stored, TorchDevice device, Function<PackedWeight, Tensor> values) {
+            ModelConfig config,
+            int index,
+            BlockWeights stored,
+            Function<PackedWeight, Tensor> values,
+            TorchDevice device) {
         Map<Linear, Tensor> weights = new EnumMap<>(Linear.class);
         for (Linear linear : Linear.values()) {
             weights.put(linear, values.apply(stored.linear(linear)));
         }
-        TorchBlock block =
-                new TorchBlock(config, device.values(stored.attentionNorm()), device.values(stored.mlpNorm()));
-        return new Block(block, weights);
+        Map<Norm, Tensor> norms = new EnumMap<>(Norm.class);
+        stored.norms().forEach((norm, gain) -> norms.put(norm, device.values(gain)));
+        return new Block(new TorchBlock(config, index, norms, biases(stored, device)), weights);
+    }
+
+    /** The biases of a block, [out] each. */
+    public static Map<Linear, Tensor> biases(BlockWeights stored, TorchDevice device) {
+        Map<Linear, Tensor> biases = new EnumMap<>(Linear.class);
+        stored.biases().forEach((linear, bias) -> biases.put(linear, device.values(bias)));
+        return biases;
     }
 
     /** Loads a whole model, weights rounded to fp16. */
     public static TorchLanguageModel load(ModelWeights stored, TorchDevice device) {
         List<Block> blocks = new ArrayList<>();
-        for (BlockWeights block : stored.blocks()) {
-            blocks.add(loadBlock(stored.config(), block, device));
+        for (int b = 0; b < stored.blocks().size(); b++) {
+            blocks.add(loadBlock(stored, b, device));
         }
         Tensor embedding = device.halfPrecisionValues(stored.embedding());
         Tensor head = stored.config().tiedEmbeddings() ? embedding : device.halfPrecisionValues(stored.head());
@@ -93,7 +106,18 @@ public record TorchLanguageModel(
      * @return [batch, tokens, vocab]
      */
     public Tensor logits(Tensor ids, Rope rope) {
-        return torch.linear(TorchBlock.norm(states(ids, rope), finalNorm, config.normEpsilon()), head);
+        return logits(TorchBlock.norm(states(ids, rope), finalNorm, config.normEpsilon()), head, config);
+    }
+
+    /**
+     * The logits of hidden states.
+     *
+     * @param normed [..., hidden], after the final norm
+     * @param head [vocab, hidden]
+     * @return [..., vocab]
+     */
+    public static Tensor logits(Tensor normed, Tensor head, ModelConfig config) {
+        return TorchBlock.cap(torch.linear(normed, head), config.traits().logitCap());
     }
 
     /**
@@ -103,7 +127,8 @@ public record TorchLanguageModel(
      * @return [batch, tokens, hidden]
      */
     public Tensor embed(Tensor ids) {
-        return torch.embedding(embedding, ids);
+        Tensor rows = torch.embedding(embedding, ids);
+        return config.family().scaledEmbeddings() ? rows.mul(new Scalar(config.embeddingScale())) : rows;
     }
 
     /**

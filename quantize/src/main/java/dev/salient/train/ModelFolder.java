@@ -8,6 +8,7 @@ import dev.salient.format.json.JsonFiles;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelWeights;
+import dev.salient.model.Norm;
 import dev.salient.packed.Dense;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
@@ -54,7 +55,9 @@ final class ModelFolder {
                 linears.put(linear, dense(block.weight(linear)));
             }
             blocks.add(new BlockWeights(
-                    stored(block.block().attentionNorm()), stored(block.block().mlpNorm()), linears));
+                    stored(block.block().norm(Norm.ATTENTION)),
+                    stored(block.block().norm(Norm.MLP)),
+                    linears));
         }
         PackedWeight embedding = dense(model.embedding());
         DenseFolder.write(

@@ -2,6 +2,7 @@ package dev.salient.train;
 
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
+import dev.salient.model.Norm;
 import dev.salient.torch.TorchLanguageModel;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,8 +20,8 @@ record NamedTensor(String name, Tensor tensor, boolean isLinear) {
         all.add(new NamedTensor("embedding", model.embedding(), false));
         for (int b = 0; b < model.blocks().size(); b++) {
             TorchLanguageModel.Block block = model.blocks().get(b);
-            all.add(new NamedTensor(b + ".attention norm", block.block().attentionNorm(), false));
-            all.add(new NamedTensor(b + ".mlp norm", block.block().mlpNorm(), false));
+            all.add(new NamedTensor(b + ".attention norm", block.block().norm(Norm.ATTENTION), false));
+            all.add(new NamedTensor(b + ".mlp norm", block.block().norm(Norm.MLP), false));
             for (Linear linear : Linear.values()) {
                 String name = new LinearId(b, linear).toString();
                 all.add(new NamedTensor(name, block.weight(linear), true));

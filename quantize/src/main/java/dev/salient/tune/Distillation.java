@@ -214,13 +214,20 @@ final class Distillation {
             long rows = Math.min(room.rows(), want.size(0) - from);
             try (TorchScope scope = new TorchScope()) {
                 Tensor head = original.head();
-                Tensor p = torch.linear(want.narrow(0, from, rows), head).log_softmax(-1);
-                Tensor q =
-                        torch.linear(got.detach().narrow(0, from, rows), head).log_softmax(-1);
+                ModelConfig config = original.config();
+                Tensor p = TorchLanguageModel.logits(want.narrow(0, from, rows), head, config)
+                        .log_softmax(-1);
+                Tensor logits = TorchLanguageModel.logits(got.detach().narrow(0, from, rows), head, config);
+                Tensor q = logits.log_softmax(-1);
                 Tensor share = p.exp();
                 sum += p.sub_(q).mul_(share).sum().item_double();
                 if (gradient != null) {
-                    gradient.narrow(0, from, rows).copy_(q.exp_().sub_(share).mm(head));
+                    Tensor byLogits = q.exp_().sub_(share);
+                    double cap = config.traits().logitCap();
+                    if (cap != 0) { // the derivative of cap tanh(x / cap) is 1 - tanh(x / cap)^2
+                        byLogits.sub_(byLogits.mul(logits.div_(new Scalar(cap)).square_()));
+                    }
+                    gradient.narrow(0, from, rows).copy_(byLogits.mm(head));
                 }
             }
         }

@@ -5,6 +5,7 @@ import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
+import dev.salient.model.Norm;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
@@ -21,7 +22,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
-/** One block under tuning: linears and the gains of both norms. Linears that are not in groups stay as they are. */
+/** One block under tuning: linears and the gains of its norms. Linears that are not in groups stay as they are. */
 final class TunedBlock implements AutoCloseable {
     private final BlockWeights stored;
     private final Map<Linear, TunedWeight> tuned = new EnumMap<>(Linear.class);
@@ -58,11 +59,14 @@ final class TunedBlock implements AutoCloseable {
                 values.put(linear, device.exactValues(weight));
             }
         }
-        Tensor attentionNorm = device.values(stored.attentionNorm()).requires_grad_(true);
-        Tensor mlpNorm = device.values(stored.mlpNorm()).requires_grad_(true);
-        norms.add(attentionNorm, 0);
-        norms.add(mlpNorm, 0);
-        block = new TorchLanguageModel.Block(new TorchBlock(config, attentionNorm, mlpNorm), values);
+        Map<Norm, Tensor> gains = new EnumMap<>(Norm.class);
+        stored.norms().forEach((norm, gain) -> {
+            gains.put(norm, device.values(gain).requires_grad_(true));
+            norms.add(gains.get(norm), 0);
+        });
+        Map<Linear, Tensor> biases = TorchLanguageModel.biases(stored, device);
+        block = new TorchLanguageModel.Block(
+                new TorchBlock(config, original.block().index(), gains, biases), values);
     }
 
     /** What computes: its weights are the leaves. */
@@ -79,10 +83,9 @@ final class TunedBlock implements AutoCloseable {
     void step(Rates rates) {
         tuned.values().forEach(weight -> weight.step(rates));
         try (TorchScope scope = new TorchScope()) {
-            TorchBlock own = block.block();
-            norms.step(List.of(own.attentionNorm().grad(), own.mlpNorm().grad()), new AdamW.Group(rates.norm(), 0));
-            own.attentionNorm().mutable_grad().reset();
-            own.mlpNorm().mutable_grad().reset();
+            List<Tensor> gains = List.copyOf(block.block().norms().values());
+            norms.step(gains.stream().map(Tensor::grad).toList(), new AdamW.Group(rates.norm(), 0));
+            gains.forEach(gain -> gain.mutable_grad().reset());
         }
     }
 
@@ -93,10 +96,9 @@ final class TunedBlock implements AutoCloseable {
             TunedWeight own = tuned.get(linear);
             linears.put(linear, own == null ? stored.linear(linear) : own.pack());
         }
-        return new BlockWeights(
-                TorchDevice.stored(block.block().attentionNorm(), DType.F32),
-                TorchDevice.stored(block.block().mlpNorm(), DType.F32),
-                linears);
+        Map<Norm, dev.salient.tensor.Tensor> gains = new EnumMap<>(Norm.class);
+        block.block().norms().forEach((norm, gain) -> gains.put(norm, TorchDevice.stored(gain, DType.F32)));
+        return new BlockWeights(gains, linears, stored.biases());
     }
 
     /** All that a later run needs to go on alike, by name. */
@@ -104,8 +106,7 @@ final class TunedBlock implements AutoCloseable {
         Map<String, Tensor> state = new LinkedHashMap<>();
         tuned.forEach((linear, weight) ->
                 weight.state().forEach((name, part) -> state.put(linear.label() + "." + name, part)));
-        state.put("norm.attention", block.block().attentionNorm());
-        state.put("norm.mlp", block.block().mlpNorm());
+        block.block().norms().forEach((norm, gain) -> state.put("norm." + norm.label(), gain));
         AdamState.put(state, List.of(), norms);
         return state;
     }

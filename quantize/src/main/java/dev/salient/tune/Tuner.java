@@ -181,7 +181,7 @@ public final class Tuner implements AutoCloseable {
         List<Integer> samples =
                 IntStream.range(first, first + text.heldOut().size()).boxed().toList();
         return distillation.loss(
-                samples, block -> TorchLanguageModel.loadExactBlock(config, packed.get(block), device));
+                samples, block -> TorchLanguageModel.loadExactBlock(config, block, packed.get(block), device));
     }
 
     /** All that a later run needs to go on alike, by name. */

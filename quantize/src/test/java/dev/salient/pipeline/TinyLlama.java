@@ -71,7 +71,7 @@ public final class TinyLlama {
     }
 
     /** Every byte is a token, in the letters that byte-level BPE writes for it. */
-    private static ObjectNode tokenizer() {
+    static ObjectNode tokenizer() {
         ObjectNode tokenizer = new ObjectMapper().createObjectNode().put("version", "1.0");
         ObjectNode model = tokenizer.putObject("model").put("type", "BPE");
         model.putArray("merges");

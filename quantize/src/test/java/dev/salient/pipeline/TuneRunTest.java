@@ -14,6 +14,7 @@ import dev.salient.model.BlockWeights;
 import dev.salient.model.LanguageModel.KvCache;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
+import dev.salient.model.Norm;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
@@ -160,8 +161,8 @@ class TuneRunTest {
             for (int b = 0; b < 2; b++) {
                 BlockWeights was = before.weights().blocks().get(b);
                 BlockWeights is = after.weights().blocks().get(b);
-                assertThat(is.attentionNorm().toFloats())
-                        .isNotEqualTo(was.attentionNorm().toFloats());
+                assertThat(is.norm(Norm.ATTENTION).toFloats())
+                        .isNotEqualTo(was.norm(Norm.ATTENTION).toFloats());
                 for (Linear linear : Linear.values()) {
                     GroupAffine old = base(was.linear(linear));
                     GroupAffine young = base(is.linear(linear));

@@ -78,8 +78,7 @@ class SalienciesTest {
             }
             var config = checkpoint.weights().config();
             Rope rope = Rope.of(config, 16, CPU);
-            TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(
-                    config, checkpoint.weights().blocks().getFirst(), CPU);
+            TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(checkpoint.weights(), 0, CPU);
             InputSums grams = InputSums.grams(block, inputs, rope, CPU);
             InputSums energies = InputSums.energies(block, inputs, rope, CPU);
             for (Linear linear : Linear.values()) {

@@ -7,6 +7,7 @@ import dev.salient.calibration.Activations;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.model.Linear;
+import dev.salient.pipeline.TinyFamily;
 import dev.salient.pipeline.TinyLlama;
 import dev.salient.torch.Rope;
 import dev.salient.torch.TorchDevice;
@@ -37,6 +38,16 @@ class DistillationTest {
     @CsvSource({"0, 1, 128", "1, 1, 128", "3, 1, 7", "6, 1, 128", "0, 2, 50", "4, 2, 128", "6, 3, 13", "2, 8, 2048"})
     void gradientsAreThoseOfTheWholeModel(int graphs, int together, int rows) throws IOException {
         TinyLlama.write(folder, 3);
+        assertGradientsAreThoseOfTheWholeModel(new Tuner.Room(graphs, together, rows), List.of(1, 0));
+    }
+
+    @Test
+    void gradientsGoThroughGemmasBoundsAndNorms() throws IOException {
+        TinyFamily.write(folder, "gemma2");
+        assertGradientsAreThoseOfTheWholeModel(new Tuner.Room(3, 2, 128), List.of(3, 2, 1, 0));
+    }
+
+    private void assertGradientsAreThoseOfTheWholeModel(Tuner.Room room, List<Integer> blocks) throws IOException {
         List<int[]> windows = windows(4);
         List<Integer> batch = List.of(3, 0, 2);
         try (Checkpoint checkpoint = Checkpoints.open(folder);
@@ -51,12 +62,11 @@ class DistillationTest {
                     .toList();
             leaves.forEach(leaf -> leaf.mutable_grad().reset());
 
-            Tuner.Room room = new Tuner.Room(graphs, together, rows);
             Distillation distillation = new Distillation(original, changed.blocks(), windows, wanted, room, CPU);
             assertThat(distillation.loss(batch, changed.blocks()::get)).isCloseTo(whole, within(1e-6));
             List<Integer> order = new ArrayList<>();
             assertThat(distillation.differentiate(batch, order::add)).isCloseTo(whole, within(1e-6));
-            assertThat(order).containsExactly(1, 0);
+            assertThat(order).isEqualTo(blocks);
             for (int i = 0; i < want.size(); i++) {
                 expectClose(TorchDevice.toFloats(leaves.get(i).grad()), want.get(i));
             }
@@ -93,8 +103,7 @@ class DistillationTest {
             for (Linear linear : Linear.values()) {
                 leaves.add(block.weight(linear));
             }
-            leaves.add(block.block().attentionNorm());
-            leaves.add(block.block().mlpNorm());
+            leaves.addAll(block.block().norms().values());
         }
         return leaves;
     }

@@ -7,8 +7,20 @@ import java.io.IOException;
 public final class FormatException extends IOException {
     private static final long serialVersionUID = 1;
 
+    private static final int MOST_CHARACTERS = 1000;
+
+    /**
+     * What is wrong.
+     *
+     * @param arguments may come from the file: control characters in them never reach a terminal, and the whole is short
+     */
     @FormatMethod
     public FormatException(String message, Object... arguments) {
-        super(message.formatted(arguments));
+        super(oneLine(message.formatted(arguments)));
+    }
+
+    private static String oneLine(String message) {
+        String line = message.replaceAll("\\p{Cntrl}", "?");
+        return line.length() > MOST_CHARACTERS ? line.substring(0, MOST_CHARACTERS - 3) + "..." : line;
     }
 }

@@ -133,14 +133,45 @@ final class Elementwise {
     }
 
     /** {@link Kernels#gate} of channels {@code from} to {@code to - 1}. */
-    static void gate(float[] gate, float[] up, int from, int to) {
+    static void gate(Gate activation, float[] gate, float[] up, int from, int to) {
         int i = from;
         for (; i <= to - COUNT; i += COUNT) {
             FloatVector v = load(gate, i);
-            v.div(exp(v.neg()).add(1f)).mul(load(up, i)).intoArray(gate, i);
+            FloatVector exponent = activation == Gate.SILU ? v : geluExponent(v);
+            v.div(exp(exponent.neg()).add(1f)).mul(load(up, i)).intoArray(gate, i);
         }
         for (; i < to; i++) {
-            gate[i] = (float) (gate[i] / (1 + Math.exp(-gate[i]))) * up[i];
+            gate[i] = (float) activation.of(gate[i]) * up[i];
+        }
+    }
+
+    private static FloatVector geluExponent(FloatVector x) {
+        return x.mul(x)
+                .fma(broadcast((float) Gate.GELU_CUBIC), broadcast((float) Gate.GELU_LINEAR))
+                .mul(x);
+    }
+
+    /** {@link Kernels#addRow} of the token whose channels start at {@code at}. */
+    static void addRow(float[] row, float[] x, int at) {
+        int whole = FLOATS.loopBound(row.length);
+        for (int i = 0; i < whole; i += COUNT) {
+            load(x, at + i).add(load(row, i)).intoArray(x, at + i);
+        }
+        for (int i = whole; i < row.length; i++) {
+            x[at + i] += row[i];
+        }
+    }
+
+    /** {@link Kernels#cap} of channels {@code from} to {@code to - 1}; an infinite one becomes the cap of its sign. */
+    static void cap(float cap, float[] x, int from, int to) {
+        int i = from;
+        for (; i <= to - COUNT; i += COUNT) {
+            // tanh(z) = 1 - 2 / (exp(2 z) + 1)
+            FloatVector power = exp(load(x, i).mul(2 / cap)).add(1f);
+            broadcast(1f).sub(broadcast(2f).div(power)).mul(cap).intoArray(x, i);
+        }
+        for (; i < to; i++) {
+            x[i] = (float) (cap * Math.tanh(x[i] / cap));
         }
     }
 

@@ -66,7 +66,8 @@ public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKern
     KvBlock newKvBlock(KvShape shape, CacheType type);
 
     /**
-     * Causal attention of tokens of some sequences, each over all cached ones of its own up to itself.
+     * Causal attention of tokens of some sequences, each over the cached ones of its own up to itself, as the caches'
+     * rule has it.
      *
      * @param caches one a sequence; it holds at least {@code end()} tokens
      * @param sequences whose tokens follow one another in query and mixed
@@ -76,12 +77,28 @@ public sealed interface Kernels extends AutoCloseable permits Scalar, VectorKern
     void attend(List<KvBlock> caches, List<Positions> sequences, float[] query, float[] mixed);
 
     /**
-     * The gated activation of the MLP: {@code gate = silu(gate) * up}.
+     * The gated activation of the MLP: {@code gate = activation(gate) * up}.
      *
      * @param gate [count], overwritten
      * @param up [count]
      */
-    void gate(int count, float[] gate, float[] up);
+    void gate(Gate activation, int count, float[] gate, float[] up);
+
+    /**
+     * Adds a row to every token's.
+     *
+     * @param row [channels], a bias
+     * @param x [tokens, channels], overwritten
+     */
+    void addRow(float[] row, int tokens, float[] x);
+
+    /**
+     * Bounds numbers smoothly: {@code x = cap tanh(x / cap)}.
+     *
+     * @param cap above 0
+     * @param x [count], overwritten
+     */
+    void cap(double cap, int count, float[] x);
 
     /**
      * Adds element by element.

@@ -88,7 +88,7 @@ final class RowCodes {
                     case Q5_1 -> new RowCodes(groups, 5, size, Offsets.MINIMA, 0);
                     case Q4_0 -> new RowCodes(groups, 4, size, Offsets.NONE, 8);
                     case Q4_1 -> new RowCodes(groups, 4, size, Offsets.MINIMA, 0);
-                    case Q2_0, TQ2_0 -> new RowCodes(groups, 2, size, Offsets.NONE, 1);
+                    case Q2_0, TQ1_0, TQ2_0 -> new RowCodes(groups, 2, size, Offsets.NONE, 1);
                     case Q1_0 -> new RowCodes(groups, 1, size, Offsets.NONE, 0.5f);
                 };
             }
@@ -215,6 +215,7 @@ final class RowCodes {
                 }
                 case Q2_0 -> twoBits(at + 2, groupSize, to);
                 case TQ2_0 -> twoBitsApart(at, to);
+                case TQ1_0 -> ternaryDigits(at, to);
                 case Q1_0 -> singleBits(at + 2, to);
             }
         }
@@ -245,6 +246,13 @@ final class RowCodes {
     private void twoBitsApart(int from, int to) {
         for (int i = 0; i < groupSize; i++) {
             codes[to + i] = (byte) ((raw[from + i / 128 * 32 + i % 32] >> (2 * (i / 32 % 4))) & 3);
+        }
+    }
+
+    private void ternaryDigits(int from, int to) {
+        for (int i = 0; i < groupSize; i++) {
+            int place = GroupFormat.ternaryPlace(i);
+            codes[to + i] = (byte) GroupFormat.ternaryDigit(raw[from + place / 5] & 0xFF, place % 5);
         }
     }
 

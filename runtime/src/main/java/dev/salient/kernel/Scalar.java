@@ -98,21 +98,24 @@ final class Scalar implements Kernels {
         }
     }
 
-    /** The softmax of one query's products with the first keys, each over sqrt(headSize). */
+    /** The softmax of one query's scores of the first keys. */
     private static double[] attentionWeights(KvBlock cache, int kvHead, int keys, float[] query) {
         int headSize = query.length;
+        ScoreRule rule = cache.shape().rule();
+        int first = rule.firstSeen(keys);
         double[] weights = new double[keys];
         double largest = Double.NEGATIVE_INFINITY;
-        for (int position = 0; position < keys; position++) {
+        for (int position = first; position < keys; position++) {
             double sum = 0;
             for (int channel = 0; channel < headSize; channel++) {
                 sum += (double) query[channel] * cache.key(kvHead, position, channel);
             }
-            weights[position] = sum / Math.sqrt(headSize);
+            double score = sum * rule.scale();
+            weights[position] = rule.cap() == 0 ? score : rule.cap() * Math.tanh(score / rule.cap());
             largest = Math.max(largest, weights[position]);
         }
         double total = 0;
-        for (int position = 0; position < keys; position++) {
+        for (int position = first; position < keys; position++) {
             weights[position] = Math.exp(weights[position] - largest);
             total += weights[position];
         }
@@ -123,9 +126,23 @@ final class Scalar implements Kernels {
     }
 
     @Override
-    public void gate(int count, float[] gate, float[] up) {
+    public void gate(Gate activation, int count, float[] gate, float[] up) {
         for (int i = 0; i < count; i++) {
-            gate[i] = (float) (gate[i] / (1 + Math.exp(-gate[i])) * up[i]);
+            gate[i] = (float) (activation.of(gate[i]) * up[i]);
+        }
+    }
+
+    @Override
+    public void addRow(float[] row, int tokens, float[] x) {
+        for (int i = 0; i < tokens * row.length; i++) {
+            x[i] += row[i % row.length];
+        }
+    }
+
+    @Override
+    public void cap(double cap, int count, float[] x) {
+        for (int i = 0; i < count; i++) {
+            x[i] = (float) (cap * Math.tanh(x[i] / cap));
         }
     }
 

@@ -24,7 +24,7 @@ final class VectorAttention {
     private static final int PART = 4 * BLOCK;
 
     private final MicroKernel kernel = new MicroKernel();
-    /** [ITEM_ROWS, headSize], times 1 / sqrt(headSize). */
+    /** [ITEM_ROWS, headSize], times the rule's scale. */
     private float[] queries = new float[0];
     /** [4, BLOCK]. */
     private final float[] weights = new float[ROWS * BLOCK];
@@ -89,6 +89,11 @@ final class VectorAttention {
         private int seen(int row) {
             return positions.first() + row / cache.shape().headsPerKv() + 1;
         }
+
+        /** Positions before the first that a row sees. */
+        private int hidden(int row) {
+            return cache.shape().rule().firstSeen(seen(row));
+        }
     }
 
     /**
@@ -110,7 +115,7 @@ final class VectorAttention {
         reserve(task);
         for (int r = 0; r < roundUp(rows); r++) {
             int at = task.place(kvHead, firstRow + Math.min(r, rows - 1));
-            float scale = (float) (1 / Math.sqrt(shape.headSize()));
+            float scale = (float) shape.rule().scale();
             for (int i = 0; i < shape.headSize(); i++) {
                 queries[r * shape.headSize() + i] = task.query()[at + i] * scale;
             }
@@ -118,7 +123,8 @@ final class VectorAttention {
         int state = from + item * task.stateSize();
         Arrays.fill(states, state, state + ITEM_ROWS, Float.NEGATIVE_INFINITY);
         Arrays.fill(states, state + ITEM_ROWS, state + task.stateSize(), 0);
-        for (int position = part * PART; position < end; position += BLOCK) {
+        int begin = Math.max(part * PART, task.hidden(firstRow) / BLOCK * BLOCK);
+        for (int position = begin; position < end; position += BLOCK) {
             Positions block = new Positions(position, Math.min(BLOCK, end - position));
             widen(task.cache(), kvHead, block);
             for (int r = 0; r < rows; r += ROWS) {
@@ -168,11 +174,13 @@ final class VectorAttention {
         for (int i = 0; i < ROWS; i++) {
             int row = Math.min(first + r + i, last);
             int seen = Math.clamp(task.seen(row) - block.first(), 0, block.count());
-            Arrays.fill(weights, i * BLOCK + seen, (i + 1) * BLOCK, Float.NEGATIVE_INFINITY);
-            if (seen == 0) {
+            int hidden = Math.clamp(task.hidden(row) - block.first(), 0, block.count());
+            if (seen <= hidden) {
                 Arrays.fill(weights, i * BLOCK, (i + 1) * BLOCK, 0);
                 continue;
             }
+            Arrays.fill(weights, i * BLOCK, i * BLOCK + hidden, Float.NEGATIVE_INFINITY);
+            Arrays.fill(weights, i * BLOCK + seen, (i + 1) * BLOCK, Float.NEGATIVE_INFINITY);
             int largestAt = state + r + i;
             float before = states[largestAt];
             float largest = Math.max(before, Elementwise.max(weights, i * BLOCK, BLOCK));
@@ -202,6 +210,10 @@ final class VectorAttention {
             kernel.bAt = wide ? cache.keyPanel(kvHead, block.first() + i) : i * headSize;
             kernel.cAt = i;
             kernel.run();
+        }
+        double cap = cache.shape().rule().cap();
+        if (cap != 0) {
+            Elementwise.cap((float) cap, weights, 0, ROWS * BLOCK);
         }
     }
 

@@ -148,11 +148,24 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
-    public void gate(int count, float[] gate, float[] up) {
+    public void gate(Gate activation, int count, float[] gate, float[] up) {
         team.run(
                 ceilDiv(count, MIN_CHANNELS),
-                (item, member) ->
-                        Elementwise.gate(gate, up, item * MIN_CHANNELS, Math.min(count, (item + 1) * MIN_CHANNELS)));
+                (item, member) -> Elementwise.gate(
+                        activation, gate, up, item * MIN_CHANNELS, Math.min(count, (item + 1) * MIN_CHANNELS)));
+    }
+
+    @Override
+    public void addRow(float[] row, int tokens, float[] x) {
+        forEachToken(tokens, row.length, t -> Elementwise.addRow(row, x, t * row.length));
+    }
+
+    @Override
+    public void cap(double cap, int count, float[] x) {
+        team.run(
+                ceilDiv(count, MIN_CHANNELS),
+                (item, member) -> Elementwise.cap(
+                        (float) cap, x, item * MIN_CHANNELS, Math.min(count, (item + 1) * MIN_CHANNELS)));
     }
 
     @Override

@@ -3,8 +3,10 @@ package dev.salient.model;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.util.List;
+import java.util.Set;
 
 /**
  * All weights of a model, as they are stored.
@@ -21,6 +23,7 @@ public record ModelWeights(
         requireShape("embedding", embedding, config.vocabSize(), config.hiddenSize());
         requireShape("head", head, config.vocabSize(), config.hiddenSize());
         for (int b = 0; b < blocks.size(); b++) {
+            requireVectors(b, blocks.get(b), config);
             for (Linear linear : Linear.values()) {
                 requireShape(
                         new LinearId(b, linear).toString(),
@@ -29,6 +32,28 @@ public record ModelWeights(
                         linear.in(config));
             }
         }
+    }
+
+    private static void requireVectors(int b, BlockWeights block, ModelConfig config) {
+        require(
+                block.norms().keySet().equals(Set.copyOf(config.norms())),
+                "block %d: got norms %s, want %s",
+                b,
+                block.norms().keySet(),
+                config.norms());
+        require(
+                block.biases().keySet().equals(config.traits().biased()),
+                "block %d: got biases of %s, want %s",
+                b,
+                block.biases().keySet(),
+                config.traits().biased());
+        block.norms().forEach((norm, gain) -> requireLength(b + "." + norm.label(), gain, norm.channels(config)));
+        block.biases()
+                .forEach((linear, bias) -> requireLength(new LinearId(b, linear) + " bias", bias, linear.out(config)));
+    }
+
+    private static void requireLength(String what, Tensor vector, int length) {
+        require(vector.shape().equals(Shape.of(length)), "%s: got %s, want %s", what, vector.shape(), Shape.of(length));
     }
 
     private static void requireShape(String what, PackedWeight weight, int out, int in) {

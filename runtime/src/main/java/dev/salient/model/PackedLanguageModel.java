@@ -9,13 +9,13 @@ import dev.salient.kernel.KvShape;
 import dev.salient.kernel.Positions;
 import dev.salient.kernel.RmsNorm;
 import dev.salient.kernel.Rope;
-import dev.salient.packed.PackedWeight;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A LLaMA-family model that computes on packed weights as they are stored; activations and cache are fp32.
+ * A model that computes on packed weights as they are stored; activations and cache are fp32.
  *
  * <p>Tokens are taken in chunks: many at once while a prompt is read, one at a time while text is generated. An object
  * is used by one thread at a time and has threads of its own; closing it ends them.
@@ -31,14 +31,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
     private final CacheType cacheType;
     private final ModelConfig config;
     private final Kernels kernels;
-    private final Rope rope;
-    /** Q, K and V of each block. */
-    private final List<List<PackedWeight>> attentionInputs = new ArrayList<>();
-    /** Gate and up of each block. */
-    private final List<List<PackedWeight>> mlpInputs = new ArrayList<>();
-
-    private final RmsNorm[] attentionNorms;
-    private final RmsNorm[] mlpNorms;
+    private final List<PackedBlock> blocks = new ArrayList<>();
     private final RmsNorm finalNorm;
     private final Buffers buffers;
 
@@ -69,15 +62,12 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         this.cacheType = cacheType;
         this.weights = weights;
         this.config = weights.config();
-        this.rope = new Rope(config.ropeFrequencies());
-        this.attentionNorms = new RmsNorm[config.blockCount()];
-        this.mlpNorms = new RmsNorm[config.blockCount()];
+        Rope rope = new Rope(config.ropeFrequencies());
+        double[] local = config.localRopeFrequencies();
+        Rope localRope = local == null ? rope : new Rope(local);
         for (int b = 0; b < config.blockCount(); b++) {
-            BlockWeights block = weights.blocks().get(b);
-            attentionInputs.add(List.of(block.linear(Linear.Q), block.linear(Linear.K), block.linear(Linear.V)));
-            mlpInputs.add(List.of(block.linear(Linear.GATE), block.linear(Linear.UP)));
-            attentionNorms[b] = new RmsNorm(block.attentionNorm(), config.normEpsilon());
-            mlpNorms[b] = new RmsNorm(block.mlpNorm(), config.normEpsilon());
+            Rope own = config.isLocal(b) ? localRope : rope;
+            blocks.add(new PackedBlock(config, weights.blocks().get(b), own));
         }
         this.finalNorm = new RmsNorm(weights.finalNorm(), config.normEpsilon());
         this.buffers = new Buffers(config);
@@ -197,26 +187,53 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         int count = sequences.stream().mapToInt(Positions::count).sum();
         b.reserve(count);
         embed(spans);
-        for (int block = 0; block < config.blockCount(); block++) {
-            BlockWeights w = weights.blocks().get(block);
+        for (int block = 0; block < blocks.size(); block++) {
+            PackedBlock w = blocks.get(block);
 
-            kernels.normalize(attentionNorms[block], count, b.hidden, b.normed);
-            kernels.multiply(attentionInputs.get(block), count, b.normed, b.queryKeyValue);
-            kernels.rotate(rope, sequences, config.headCount(), b.query);
-            kernels.rotate(rope, sequences, config.kvHeadCount(), b.key);
+            kernels.normalize(w.attentionNorm, count, b.hidden, b.normed);
+            multiply(w.attentionInputs, count, b.normed, b.queryKeyValue);
+            normalizeHeads(w, count);
+            kernels.rotate(w.rope, sequences, config.headCount(), b.query);
+            kernels.rotate(w.rope, sequences, config.kvHeadCount(), b.key);
             kernels.attend(append(spans, block), sequences, b.query, b.mixed);
-            kernels.multiply(w.linear(Linear.O), count, b.mixed, b.change);
-            kernels.add(count * config.hiddenSize(), b.hidden, b.change);
+            multiply(w.attentionOutput, count, b.mixed, b.changes);
+            addChange(w.attentionOutputNorm, count);
 
-            kernels.normalize(mlpNorms[block], count, b.hidden, b.normed);
-            kernels.multiply(mlpInputs.get(block), count, b.normed, b.gateUp);
-            kernels.gate(count * config.ffnSize(), b.gate, b.up);
-            kernels.multiply(w.linear(Linear.DOWN), count, b.gate, b.change);
-            kernels.add(count * config.hiddenSize(), b.hidden, b.change);
+            kernels.normalize(w.mlpNorm, count, b.hidden, b.normed);
+            multiply(w.mlpInputs, count, b.normed, b.gateUp);
+            kernels.gate(w.activation, count * config.ffnSize(), b.gate, b.up);
+            multiply(w.mlpOutput, count, b.gate, b.changes);
+            addChange(w.mlpOutputNorm, count);
         }
         for (Span span : spans) {
             span.cache.length = span.positions.end();
         }
+    }
+
+    /** Linears that share an input, and their biases. */
+    private void multiply(PackedBlock.Linears linears, int count, float[] x, List<float[]> ys) {
+        kernels.multiply(linears.weights(), count, x, ys);
+        for (int i = 0; i < linears.biases().size(); i++) {
+            float[] bias = linears.biases().get(i);
+            if (bias.length > 0) {
+                kernels.addRow(bias, count, ys.get(i));
+            }
+        }
+    }
+
+    private void normalizeHeads(PackedBlock w, int count) {
+        if (w.queryNorm != null && w.keyNorm != null) {
+            kernels.normalize(w.queryNorm, count * config.headCount(), buffers.query, buffers.query);
+            kernels.normalize(w.keyNorm, count * config.kvHeadCount(), buffers.key, buffers.key);
+        }
+    }
+
+    /** Adds what attention or the MLP gives to the residual stream. */
+    private void addChange(@Nullable RmsNorm norm, int count) {
+        if (norm != null) {
+            kernels.normalize(norm, count, buffers.change, buffers.change);
+        }
+        kernels.add(count * config.hiddenSize(), buffers.hidden, buffers.change);
     }
 
     private void embed(List<Span> spans) {
@@ -225,6 +242,10 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             for (int t = 0; t < span.positions.count(); t++, at += config.hiddenSize()) {
                 weights.embedding().decodeRow(span.tokens[span.from + t], buffers.hidden, at);
             }
+        }
+        float scale = config.embeddingScale();
+        for (int i = 0; scale != 1 && i < at; i++) {
+            buffers.hidden[i] *= scale;
         }
     }
 
@@ -265,6 +286,9 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             System.arraycopy(rows, first * hidden, buffers.normed, 0, some * hidden);
             kernels.normalize(finalNorm, some, buffers.normed, buffers.normed);
             kernels.multiply(weights.head(), some, buffers.normed, logits);
+            if (config.traits().logitCap() != 0) {
+                kernels.cap(config.traits().logitCap(), some * vocab, logits);
+            }
             for (int i = 0; i < some; i++) {
                 sink.accept(first + i, logits, i * vocab);
             }
@@ -314,8 +338,8 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
 
         Cache(int capacity) {
             this.capacity = capacity;
-            KvShape shape = new KvShape(config.headCount(), config.kvHeadCount(), config.headSize(), capacity);
             for (int b = 0; b < config.blockCount(); b++) {
+                KvShape shape = PackedBlock.kvShape(config, b, capacity);
                 blocks.add(kernels.newKvBlock(shape, cacheType));
             }
         }
@@ -343,58 +367,6 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         @Override
         public void close() {
             blocks = List.of();
-        }
-    }
-
-    /** Activations of one chunk, [tokens, channels] each; they grow to the largest chunk seen. */
-    private static final class Buffers {
-        private final ModelConfig config;
-        private int tokens;
-        /** The residual stream. */
-        private float[] hidden = {};
-
-        private float[] normed = {};
-        private float[] query = {};
-        private float[] key = {};
-        private float[] value = {};
-        private float[] mixed = {};
-        private float[] gate = {};
-        private float[] up = {};
-        private List<float[]> queryKeyValue = List.of();
-        private List<float[]> gateUp = List.of();
-        /** What attention or the MLP adds to the residual stream. */
-        private float[] change = {};
-
-        private float[] logits = {};
-
-        Buffers(ModelConfig config) {
-            this.config = config;
-        }
-
-        void reserve(int count) {
-            if (count <= tokens) {
-                return;
-            }
-            tokens = count;
-            hidden = new float[Math.multiplyExact(count, config.hiddenSize())];
-            normed = new float[hidden.length];
-            change = new float[hidden.length];
-            query = new float[Math.multiplyExact(count, Linear.Q.out(config))];
-            mixed = new float[query.length];
-            key = new float[Math.multiplyExact(count, Linear.K.out(config))];
-            value = new float[key.length];
-            gate = new float[Math.multiplyExact(count, config.ffnSize())];
-            up = new float[gate.length];
-            queryKeyValue = List.of(query, key, value);
-            gateUp = List.of(gate, up);
-        }
-
-        float[] logits(int count) {
-            int size = Math.multiplyExact(count, config.vocabSize());
-            if (logits.length < size) {
-                logits = new float[size];
-            }
-            return logits;
         }
     }
 }

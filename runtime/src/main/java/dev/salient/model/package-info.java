@@ -1,4 +1,4 @@
-/** A LLaMA-family model: its sizes, its weights, its forward pass. */
+/** A model of any family: its sizes, its weights, its forward pass. */
 @NullMarked
 package dev.salient.model;
 

@@ -77,6 +77,13 @@ public record ScaledGroups(int out, int in, GroupFormat format, MemorySegment da
                     values[offset + i] = d * (code - 1);
                 }
             }
+            case TQ1_0 -> {
+                for (int i = 0; i < 256; i++) {
+                    int place = GroupFormat.ternaryPlace(i);
+                    int digit = GroupFormat.ternaryDigit(data.get(JAVA_BYTE, at + place / 5) & 0xFF, place % 5);
+                    values[offset + i] = d * (digit - 1);
+                }
+            }
             case Q1_0 -> {
                 for (int i = 0; i < 128; i++) {
                     values[offset + i] = bit(at + 2, i) == 1 ? d : -d;

@@ -12,7 +12,7 @@ import java.lang.foreign.MemorySegment;
  * @param data [out, in / blockSize] blocks of {@code format.byteCount()} bytes
  */
 public record SuperBlocks(int out, int in, SuperFormat format, MemorySegment data) implements PackedWeight {
-    /** What the codes of IQ4_NL stand for. */
+    /** What the codes of IQ4_NL and IQ4_XS stand for. */
     private static final byte[] LEVELS = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
     public SuperBlocks {
@@ -37,7 +37,7 @@ public record SuperBlocks(int out, int in, SuperFormat format, MemorySegment dat
         return new Row(new byte[in], new float[groups], new float[groups]);
     }
 
-    /** Takes a row apart. Codes of IQ4_NL are its levels; minima are 0 where the format has none. */
+    /** Takes a row apart. Codes of IQ4_NL and IQ4_XS are levels; minima are 0 where the format has none. */
     public void readRow(int row, Row into) {
         int blocks = in / format.blockSize();
         int groups = format.blockSize() / format.groupSize();
@@ -57,13 +57,26 @@ public record SuperBlocks(int out, int in, SuperFormat format, MemorySegment dat
                 case Q6_K -> sixBits(at, into, to, b * groups);
                 case IQ4_NL -> {
                     into.scales[b] = half(at);
-                    for (int i = 0; i < 16; i++) {
-                        int pair = octet(at + 2 + i);
-                        into.codes[to + i] = LEVELS[pair & 0xF];
-                        into.codes[to + 16 + i] = LEVELS[pair >> 4];
+                    levels(at + 2, into, to);
+                }
+                case IQ4_XS -> {
+                    for (int g = 0; g < groups; g++) {
+                        int low = octet(at + 4 + g / 2) >> (4 * (g % 2)) & 0xF;
+                        int high = octet(at + 2 + g / 4) >> (2 * (g % 4)) & 3;
+                        into.scales[b * groups + g] = half(at) * ((low | high << 4) - 32);
+                        levels(at + 8 + 16L * g, into, to + 32 * g);
                     }
                 }
             }
+        }
+    }
+
+    /** 16 bytes: the low halves are codes 0 to 15, the high ones 16 to 31. */
+    private void levels(long at, Row into, int to) {
+        for (int i = 0; i < 16; i++) {
+            int pair = octet(at + i);
+            into.codes[to + i] = LEVELS[pair & 0xF];
+            into.codes[to + 16 + i] = LEVELS[pair >> 4];
         }
     }
 

@@ -2,8 +2,8 @@ package dev.salient.packed;
 
 /**
  * GGUF's layouts whose groups share a block: "K-quants", super-blocks of 256 weights in groups of 16 or 32, whose scales (and
- * minima) are small integers times an fp16 number of the super-block; and IQ4_NL, a block of one group whose codes stand for
- * 16 levels that are not evenly spaced.
+ * minima) are small integers times an fp16 number of the super-block; IQ4_NL, a block of one group whose codes stand for
+ * 16 levels that are not evenly spaced; and IQ4_XS, which is both.
  */
 public enum SuperFormat {
     /** {@code d sc q - dmin m}, q of 2 bits, sc and m of 4, groups of 16. */
@@ -17,7 +17,9 @@ public enum SuperFormat {
     /** {@code d sc (q - 32)}, q of 6 bits, sc a signed byte, groups of 16. */
     Q6_K(256, 210, 16, 6),
     /** {@code d level[q]}, q of 4 bits; the levels are signed bytes. */
-    IQ4_NL(32, 18, 32, 8);
+    IQ4_NL(32, 18, 32, 8),
+    /** {@code d (sc - 32) level[q]}, sc of 6 bits, groups of 32; q and levels as IQ4_NL has them. */
+    IQ4_XS(256, 136, 32, 8);
 
     private final int blockSize;
     private final int byteCount;
@@ -56,7 +58,7 @@ public enum SuperFormat {
         return switch (this) {
             case Q3_K -> 4;
             case Q6_K -> 32;
-            case Q2_K, Q4_K, Q5_K, IQ4_NL -> 0;
+            case Q2_K, Q4_K, Q5_K, IQ4_NL, IQ4_XS -> 0;
         };
     }
 

@@ -2,6 +2,7 @@ package dev.salient.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -87,14 +88,23 @@ final class JsonVocabulary {
     }
 
     private PreTokenizer byteLevelPre() {
-        if (!tree.path("normalizer").isMissingNode() && !tree.path("normalizer").isNull()) {
-            throw unknown("normalizer", "none");
+        if (!isAbsent(tree.path("normalizer")) && !composes()) {
+            throw unknown("normalizer", "none or NFC");
         }
         PreTokenizer pre = PreTokenizer.find(tree.path("pre_tokenizer"));
         if (pre == null) {
             throw unknown("pre_tokenizer", "that of " + PreTokenizer.preferredNames());
         }
         return pre;
+    }
+
+    /** Whether texts are brought to Unicode's composed form first, as Qwen's are; readers of GGUF files leave that out. */
+    private boolean composes() {
+        return tree.path("normalizer").path("type").asText().equals("NFC");
+    }
+
+    private static boolean isAbsent(JsonNode part) {
+        return part.isMissingNode() || part.isNull();
     }
 
     private IllegalArgumentException unknown(String what, String want) {
@@ -111,16 +121,21 @@ final class JsonVocabulary {
                 && !pre.path("split").asBoolean(true)) {
             return !pre.path("prepend_scheme").asText("always").equals("never");
         }
-        JsonNode steps = tree.path("normalizer").path("normalizers");
-        int count = steps.size();
-        JsonNode last = steps.path(count - 1);
+        JsonNode normalizer = tree.path("normalizer");
+        boolean one = normalizer.path("type").asText().equals("Replace"); // Gemma's
+        JsonNode steps = normalizer.path("normalizers");
+        int count = one ? 1 : steps.size();
+        JsonNode last = one ? normalizer : steps.path(count - 1);
         boolean replaces = last.path("type").asText().equals("Replace")
                 && last.path("pattern").path("String").asText().equals(" ")
                 && last.path("content").asText().equals(SPACE);
         boolean prepends = steps.path(0).path("type").asText().equals("Prepend")
                 && steps.path(0).path("prepend").asText().equals(SPACE);
-        if (!(pre.isNull() || pre.isMissingNode()) || !replaces || count != (prepends ? 2 : 1)) {
-            throw unknown(pre.isNull() || pre.isMissingNode() ? "normalizer" : "pre_tokenizer", "SentencePiece's");
+        // cutting at spaces does nothing when none are left
+        boolean idle = pre.path("type").asText().equals("Split")
+                && pre.path("pattern").path("String").asText().equals(" ");
+        if (!(isAbsent(pre) || idle) || !replaces || count != (prepends ? 2 : 1)) {
+            throw unknown(isAbsent(pre) || idle ? "normalizer" : "pre_tokenizer", "SentencePiece's");
         }
         return prepends;
     }
@@ -190,7 +205,8 @@ final class JsonVocabulary {
                     text.append(tokenizer.decode(new int[] {id})).append(between);
                 }
                 if (id % TRIED_TOGETHER == TRIED_TOGETHER - 1 || id == tokenizer.vocabSize() - 1) {
-                    expectSameIds(stated, text.toString());
+                    String all = text.toString();
+                    expectSameIds(stated, composes() ? Normalizer.normalize(all, Normalizer.Form.NFC) : all);
                     text.setLength(0);
                 }
             }

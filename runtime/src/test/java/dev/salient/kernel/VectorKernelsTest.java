@@ -95,6 +95,22 @@ class VectorKernelsTest {
         }
     }
 
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void attentionThroughAWindowWithBoundedScoresAgreesWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (CacheType type : CacheType.values()) {
+            int headSize = new int[] {2, 8, 24, 64, 33}[random.nextInt(5)];
+            int capacity = seed < 10 ? 150 : 700;
+            int window = new int[] {1, 5, 63, 64, 65, 130, 300}[random.nextInt(7)];
+            ScoreRule rule = new ScoreRule(0.7 / Math.sqrt(headSize), (seed % 2) * 3.0, window);
+            KvShape shape = new KvShape(4, 2, headSize, capacity, rule);
+            int first = random.nextInt(capacity - 20);
+            int count = seed % 3 == 0 ? 1 : 1 + random.nextInt(Math.min(100, capacity - first));
+            assertAttentionAgrees(type, shape, new Positions(first, count), random);
+        }
+    }
+
     private static void assertAttentionAgrees(CacheType type, KvShape shape, Positions positions, Random random) {
         int headSize = shape.headSize();
         Scalar scalar = new Scalar();
@@ -109,7 +125,8 @@ class VectorKernelsTest {
             kernels.attend(List.of(gotCache), List.of(positions), query, got);
             // |q . k| / sqrt(n) stays below 4 sqrt(n) * 4 here, its error below gamma(n + 2) times that; exp doubles
             // it over sum and weight, values are below 5, and each of end / 64 blocks rescales what came before
-            double score = (headSize + 4) * UNIT * 16 * Math.sqrt(headSize);
+            double score = (headSize + 4) * UNIT * 16 * Math.sqrt(headSize)
+                    + 16 * UNIT * shape.rule().cap();
             double limit = 5 * (2 * score + (2 * positions.end() + 4 * (positions.end() / 64 + 1) + 16) * UNIT);
             for (int i = 0; i < want.length; i++) {
                 assertThat(got[i]).as("%s %s %s", type, shape, positions).isCloseTo(want[i], bound(limit));
@@ -192,10 +209,53 @@ class VectorKernelsTest {
                 .hasMessage("cache: got 3 tokens, want at most 2");
     }
 
+    @Test
+    void queryThatSeesOnlyItselfTakesItsOwnValue() {
+        KvShape shape = new KvShape(1, 1, 2, 3, new ScoreRule(1, 0, 1));
+        KvBlock cache = new Scalar().newKvBlock(shape, CacheType.F32);
+        cache.put(new Positions(0, 3), 0, new float[] {1, 2, 3, 4, 5, 6}, new float[] {1, 2, 3, 4, 5, 6});
+        float[] mixed = new float[6];
+        new Scalar().attend(List.of(cache), List.of(new Positions(0, 3)), new float[] {1, 1, 1, 1, 1, 1}, mixed);
+        assertThat(mixed).containsExactly(1, 2, 3, 4, 5, 6);
+    }
+
+    @Test
+    void geluIsItsTanhForm() {
+        for (double x : new double[] {-3, -0.5, 0, 0.1, 2}) {
+            double want = 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+            assertThat(Gate.GELU.of(x)).isCloseTo(want, within(1e-15));
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void biasesAndBoundsAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (int count : new int[] {1, 31, 33, 1021, 20_000}) {
+            float[] row = Weights.gaussians(count, random);
+            float[] want = Weights.gaussians(3 * count, random);
+            want[0] = seed % 2 == 0 ? 1e30f : -1e30f;
+            float[] got = want.clone();
+            try (VectorKernels kernels = new VectorKernels(2, Activations.F32)) {
+                new Scalar().addRow(row, 3, want);
+                kernels.addRow(row, 3, got);
+                assertThat(got).containsExactly(want);
+                new Scalar().cap(2.5, want.length, want);
+                kernels.cap(2.5, got.length, got);
+                for (int i = 0; i < want.length; i++) {
+                    assertThat(got[i]).isCloseTo(want[i], bound(16 * UNIT * 2.5));
+                }
+            }
+        }
+    }
+
     @ParameterizedTest(name = "seed {0}")
     @MethodSource("seeds")
     void gateAndSumAgreeWithScalar(long seed) {
         Random random = new Random(seed);
+        Gate gate = seed % 2 == 0 ? Gate.SILU : Gate.GELU;
+        // GELU's exponent, up to 87, is rounded four times, which the exponential multiplies with its size
+        double units = gate == Gate.SILU ? 8 : 8 + 4 * 87;
         for (int count : new int[] {1, 31, 33, 1021, 20_000}) {
             float[] want = Weights.gaussians(count, random);
             float scale = 1 << random.nextInt(8);
@@ -205,11 +265,11 @@ class VectorKernelsTest {
             float[] got = want.clone();
             float[] up = Weights.gaussians(count, random);
             try (VectorKernels kernels = new VectorKernels(2, Activations.F32)) {
-                new Scalar().gate(count, want, up);
-                kernels.gate(count, got, up);
+                new Scalar().gate(gate, count, want, up);
+                kernels.gate(gate, count, got, up);
                 for (int i = 0; i < count; i++) {
                     // below -87 the exponential is bounded: results there are tiny, and differ
-                    assertThat(got[i]).isCloseTo(want[i], bound(8 * UNIT * Math.abs(want[i]) + 1e-33));
+                    assertThat(got[i]).isCloseTo(want[i], bound(units * UNIT * Math.abs(want[i]) + 1e-33));
                 }
                 got = want.clone();
                 new Scalar().add(count, want, up);

@@ -79,7 +79,7 @@ final class Weights {
     private static int halves(GroupFormat format) {
         return switch (format) {
             case Q4_1, Q5_1 -> 2;
-            case Q8_0, Q4_0, Q5_0, Q2_0, TQ2_0, Q1_0 -> 1;
+            case Q8_0, Q4_0, Q5_0, Q2_0, TQ1_0, TQ2_0, Q1_0 -> 1;
         };
     }
 
@@ -92,7 +92,7 @@ final class Weights {
             case Q3_K -> new int[] {108};
             case Q4_K, Q5_K -> new int[] {0, 2};
             case Q6_K -> new int[] {208};
-            case IQ4_NL -> new int[] {0};
+            case IQ4_NL, IQ4_XS -> new int[] {0};
         };
         for (int b = 0; b < count; b++) {
             for (int at : halves) {
@@ -181,7 +181,7 @@ final class Weights {
                     case Q8_0 -> 0;
                     case Q4_0 -> 8 * scale;
                     case Q5_0 -> 16 * scale;
-                    case Q2_0, TQ2_0, Q1_0 -> scale;
+                    case Q2_0, TQ1_0, TQ2_0, Q1_0 -> scale;
                     case Q4_1, Q5_1 -> DType.F16.get(data, 1);
                 };
             }
@@ -228,7 +228,7 @@ final class Weights {
                         case Q8_0 -> 8;
                         case Q5_0, Q5_1 -> 5;
                         case Q4_0, Q4_1 -> 4;
-                        case Q2_0, TQ2_0 -> 2;
+                        case Q2_0, TQ1_0, TQ2_0 -> 2;
                         case Q1_0 -> 1;
                     };
                     error += unit

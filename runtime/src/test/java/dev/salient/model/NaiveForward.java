@@ -21,8 +21,8 @@ final class NaiveForward {
             hidden[t] = embedding[tokens[t]].clone();
         }
         for (BlockWeights block : weights.blocks()) {
-            addTo(hidden, attention(block, normed(hidden, block.attentionNorm())));
-            double[][] x = normed(hidden, block.mlpNorm());
+            addTo(hidden, attention(block, normed(hidden, block.norm(Norm.ATTENTION))));
+            double[][] x = normed(hidden, block.norm(Norm.MLP));
             double[][] gate = product(block.linear(Linear.GATE), x);
             double[][] up = product(block.linear(Linear.UP), x);
             for (int t = 0; t < gate.length; t++) {

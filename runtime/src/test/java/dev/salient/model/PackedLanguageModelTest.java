@@ -46,7 +46,7 @@ class PackedLanguageModelTest {
     @Test
     void stretchedRotationAgreesWithTheNaiveForwardPass() {
         Random random = new Random(1);
-        ModelConfig config = TinyModels.config(4, 2, new RopeScaling(8, 1, 4, 16));
+        ModelConfig config = TinyModels.config(4, 2, new RopeScaling.Llama3(8, 1, 4, 16));
         assertAgrees(TinyModels.dense(config, random), random.ints(40, 0, 37).toArray());
     }
 

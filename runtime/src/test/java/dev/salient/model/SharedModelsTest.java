@@ -134,7 +134,7 @@ class SharedModelsTest {
         for (BlockWeights block : weights.blocks()) {
             Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
             block.linears().forEach((linear, weight) -> linears.put(linear, rounded(weight, arena)));
-            blocks.add(new BlockWeights(block.attentionNorm(), block.mlpNorm(), linears));
+            blocks.add(block.withLinears(linears));
         }
         PackedWeight embedding = rounded(weights.embedding(), arena);
         return new ModelWeights(weights.config(), embedding, blocks, weights.finalNorm(), embedding);

@@ -2,6 +2,7 @@ package dev.salient.packed;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.salient.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 
@@ -38,5 +39,27 @@ final class ScaledGroupsTest {
         for (int i = 0; i < 256; i++) {
             assertThat(values[i] + 0f).as("value %d", i).isEqualTo(i == 3 ? 0.5f : i == 67 || i == 255 ? -0.5f : 0);
         }
+    }
+
+    /** Bytes that follow a formula, against what llama.cpp's own reader in Python (gguf 0.19) makes of them. */
+    @Test
+    void ternaryGroupsInBase3() {
+        byte[] bytes = new byte[54];
+        for (int i = 0; i < bytes.length; i++) {
+            bytes[i] = (byte) (7 * i * i + 13 * i + 5);
+        }
+        DType.F16.set(MemorySegment.ofArray(bytes).asSlice(52, 2), 0, 0.25f);
+        float[] values = decode(GroupFormat.TQ1_0, bytes);
+        int[] places = {0, 1, 31, 32, 100, 159, 160, 175, 176, 200, 239, 240, 243, 247, 255};
+        float[] want = {-0.25f, -0.25f, 0.25f, -0.25f, 0.25f, 0f, 0f, 0.25f, 0.25f, -0.25f, 0f, 0f, 0.25f, -0.25f, 0.25f
+        };
+        for (int i = 0; i < places.length; i++) {
+            assertThat(values[places[i]]).as("value %d", places[i]).isEqualTo(want[i]);
+        }
+        double inOrder = 0;
+        for (int i = 0; i < 256; i++) {
+            inOrder += values[i] * (i % 17 + 1);
+        }
+        assertThat(inOrder).isEqualTo(29.75);
     }
 }

@@ -56,7 +56,13 @@ final class SuperBlocksTest {
                         new int[] {0},
                         new double[] {9.5, 9.5, -5.5, -6.5, 52, -56.5, 11, 9.5, 17.5, -44.5},
                         -183,
-                        1801));
+                        1801),
+                Arguments.of(
+                        SuperFormat.IQ4_XS,
+                        new int[] {0},
+                        new double[] {431.25, -650, 237.5, -87.5, 442, 38, 81.25, 297.5, -1612, 565},
+                        -6452.5,
+                        -68350.75));
     }
 
     private static SuperBlocks blocks(SuperFormat format, int[] halves) {

@@ -142,10 +142,10 @@ class JsonVocabularyTest {
                         + "\"trim_offsets\":true,\"use_regex\":true}, want that of gpt-2, smollm, llama-bpe, qwen2,"
                         + " default");
         back(byteLevel("gpt-2"), 7);
-        edit("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}");
+        edit("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFKC\"}");
         assertThatThrownBy(() -> again(7, OptionalInt.of(0)))
                 .isInstanceOf(IOException.class)
-                .hasMessage(json + ": normalizer: got {\"type\":\"NFC\"}, want none");
+                .hasMessage(json + ": normalizer: got {\"type\":\"NFKC\"}, want none or NFC");
         GgufVocabulary pieces = sentencePiece(true);
         back(pieces, pieces.tokens().size());
         edit("\"prepend\":\"" + SPACE + "\"", "\"prepend\":\"x\"");
@@ -153,6 +153,28 @@ class JsonVocabularyTest {
                 .isInstanceOf(IOException.class)
                 .hasMessageStartingWith(json + ": normalizer: got {\"type\":\"Sequence\",")
                 .hasMessageEndingWith(", want SentencePiece's");
+    }
+
+    @Test
+    void composingTextsFirstAsQwenDoesIsLeftToTheReader() throws IOException {
+        back(byteLevel("qwen2"), 7);
+        edit("\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}");
+        assertThat(again(7, OptionalInt.of(0)).pre()).isEqualTo("qwen2");
+    }
+
+    @Test
+    void sentencePieceAsGemmaWritesItIsRecognized() throws IOException {
+        GgufVocabulary pieces = sentencePiece(false);
+        back(pieces, pieces.tokens().size());
+        String replace = "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"" + SPACE + "\"}";
+        edit("{\"type\":\"Sequence\",\"normalizers\":[" + replace + "]}", replace);
+        edit(
+                "\"pre_tokenizer\":null",
+                "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},"
+                        + "\"behavior\":\"MergedWithPrevious\",\"invert\":false}");
+        GgufVocabulary back = again(pieces.tokens().size(), OptionalInt.of(2));
+        assertThat(back.addSpacePrefix()).isFalse();
+        assertThat(back.tokens()).isEqualTo(pieces.tokens());
     }
 
     /** BPE may know one way to a token only; SentencePiece always knows all. */

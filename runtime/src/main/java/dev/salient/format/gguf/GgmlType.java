@@ -20,7 +20,9 @@ enum GgmlType {
     Q5_K(13, SuperFormat.Q5_K),
     Q6_K(14, SuperFormat.Q6_K),
     IQ4_NL(20, SuperFormat.IQ4_NL),
+    IQ4_XS(23, SuperFormat.IQ4_XS),
     BF16(30, DType.BF16, null),
+    TQ1_0(34, null, GroupFormat.TQ1_0),
     TQ2_0(35, null, GroupFormat.TQ2_0),
     Q1_0(41, null, GroupFormat.Q1_0),
     Q2_0(42, null, GroupFormat.Q2_0);
@@ -71,6 +73,7 @@ enum GgmlType {
             case Q5_0 -> Q5_0;
             case Q5_1 -> Q5_1;
             case Q2_0 -> Q2_0;
+            case TQ1_0 -> TQ1_0;
             case TQ2_0 -> TQ2_0;
             case Q1_0 -> Q1_0;
         };
@@ -85,6 +88,7 @@ enum GgmlType {
             case Q5_K -> Q5_K;
             case Q6_K -> Q6_K;
             case IQ4_NL -> IQ4_NL;
+            case IQ4_XS -> IQ4_XS;
         };
     }
 
@@ -113,7 +117,9 @@ enum GgmlType {
             case Q5_K -> 17;
             case Q6_K -> 18;
             case IQ4_NL -> 25;
+            case IQ4_XS -> 30;
             case BF16 -> 32;
+            case TQ1_0 -> 36;
             case TQ2_0 -> 37;
             case Q1_0 -> 40;
             case Q2_0 -> 41;

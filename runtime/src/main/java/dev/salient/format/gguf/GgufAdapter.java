@@ -56,7 +56,7 @@ final class GgufAdapter {
         String tensor = GgufNames.linear(id);
         tensors.add(GgufPayload.matrix(tensor + ".lora_a", adapted.a(), RowOrder.same()));
         // B's rows are the linear's output channels, so they go where the linear's rows go
-        RowOrder order = RowOrder.of(id.linear(), config.headSize());
+        RowOrder order = RowOrder.of(GgufFamily.of(config.family()), id.linear(), config.headSize());
         tensors.add(GgufPayload.matrix(tensor + ".lora_b", adapted.b(), order));
     }
 
@@ -70,7 +70,7 @@ final class GgufAdapter {
     /** Writes the file, reads it again and compares. */
     void write(Path file) throws IOException {
         GgufMetadata metadata = new GgufMetadata();
-        metadata.put(ModelMetadata.ARCHITECTURE, "llama");
+        metadata.put(ModelMetadata.ARCHITECTURE, GgufFamily.of(config.family()).architecture());
         metadata.put(ModelMetadata.TYPE, "adapter");
         metadata.put(ModelMetadata.NAME, name);
         metadata.put("adapter.type", "lora");

@@ -2,15 +2,19 @@ package dev.salient.format.gguf;
 
 import static dev.salient.tensor.Preconditions.require;
 
+import dev.salient.format.Adapters;
 import dev.salient.format.Checkpoint;
+import dev.salient.format.WeightError;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.model.Norm;
 import dev.salient.model.RopeScaling;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,24 +39,44 @@ public final class GgufExport {
     private final Checkpoint checkpoint;
     private final GgufType type;
     private final TwoBits twoBits;
+    private final Adapters adapters;
     private final ModelConfig config;
+    private final GgufFamily family;
     private final Map<String, GgmlType> types = new LinkedHashMap<>();
     private final List<GgufPayload> tensors = new ArrayList<>();
 
-    private GgufExport(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
+    private WeightError error = new WeightError();
+
+    private GgufExport(Checkpoint checkpoint, GgufType type, TwoBits twoBits, Adapters adapters) {
         this.checkpoint = checkpoint;
         this.type = type;
         this.twoBits = twoBits;
+        this.adapters = adapters;
         this.config = checkpoint.weights().config();
+        this.family = GgufFamily.of(config.family());
+    }
+
+    /**
+     * Decides how each tensor is written; an adapter gets a file of its own.
+     *
+     * @throws IllegalArgumentException where one can't be written in this type
+     */
+    public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
+        return of(checkpoint, type, twoBits, Adapters.APART);
     }
 
     /**
      * Decides how each tensor is written.
      *
-     * @throws IllegalArgumentException where one can't be written in this type
+     * @param adapters whether they are folded into the weights, which takes a type that rounds, or get a file of their own
+     * @throws IllegalArgumentException where a tensor can't be written in this type
      */
-    public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits) {
-        GgufExport export = new GgufExport(checkpoint, type, twoBits);
+    public static GgufExport of(Checkpoint checkpoint, GgufType type, TwoBits twoBits, Adapters adapters) {
+        require(
+                adapters == Adapters.APART || type != GgufType.AS_STORED,
+                "--merge: got --type as-stored, want f32, f16, bf16, q8_0 or q4_0: merged weights fit no grid");
+        GgufExport export = new GgufExport(checkpoint, type, twoBits, adapters);
+        GgufSizes.requireWritable(export.config);
         export.plan(checkpoint.weights());
         return export;
     }
@@ -60,20 +84,22 @@ public final class GgufExport {
     private void plan(ModelWeights weights) {
         addMatrix("embedding", GgufNames.EMBEDDING, weights.embedding(), RowOrder.same());
         RopeScaling scaling = config.ropeScaling();
-        if (scaling != null) {
+        if (scaling != null && !(scaling instanceof RopeScaling.Linear)) {
             addVector(GgufNames.ROPE_FACTORS, RopeFactors.divisors(config, scaling));
         }
         for (int b = 0; b < config.blockCount(); b++) {
             BlockWeights block = weights.blocks().get(b);
-            addVector(GgufNames.attentionNorm(b), block.attentionNorm().toFloats());
-            addVector(GgufNames.mlpNorm(b), block.mlpNorm().toFloats());
+            for (Norm norm : config.norms()) {
+                addVector(GgufNames.norm(b, norm), block.norm(norm).toFloats());
+            }
             for (Linear linear : Linear.values()) {
                 LinearId id = new LinearId(b, linear);
-                addMatrix(
-                        id.toString(),
-                        GgufNames.linear(id),
-                        base(block.linear(linear)),
-                        RowOrder.of(linear, config.headSize()));
+                RowOrder order = RowOrder.of(family, linear, config.headSize());
+                addMatrix(id.toString(), GgufNames.linear(id), written(block.linear(linear)), order);
+                Tensor bias = block.findBias(linear);
+                if (bias != null) {
+                    addVector(GgufNames.bias(id), order.inFileOrder(bias));
+                }
             }
         }
         addVector(GgufNames.FINAL_NORM, weights.finalNorm().toFloats());
@@ -82,8 +108,8 @@ public final class GgufExport {
         }
     }
 
-    private static PackedWeight base(PackedWeight weight) {
-        return weight instanceof LowRank adapted ? adapted.base() : weight;
+    private PackedWeight written(PackedWeight weight) {
+        return weight instanceof LowRank adapted && adapters == Adapters.APART ? adapted.base() : weight;
     }
 
     private void addVector(String name, float[] values) {
@@ -103,6 +129,11 @@ public final class GgufExport {
         return names;
     }
 
+    /** How far the written weights are from the model's. */
+    public WeightError error() {
+        return error;
+    }
+
     /** Number of tensors in the model's file. */
     public int tensorCount() {
         return tensors.size();
@@ -117,13 +148,13 @@ public final class GgufExport {
      * @return the adapter's file, or null
      */
     public @Nullable Path write(Path file, Consumer<String> done) throws IOException {
-        GgufAdapter adapter = GgufAdapter.find(checkpoint);
+        GgufAdapter adapter = adapters == Adapters.MERGED ? null : GgufAdapter.find(checkpoint);
         GgufMetadata metadata = ModelMetadata.of(checkpoint, mostly());
         Path temporary = temporary(file);
         Path adapterFile = adapterFile(file);
         try {
             GgufWriter.write(temporary, metadata, tensors, done);
-            GgufCheck.check(temporary, tensors);
+            error = GgufCheck.check(temporary, tensors);
             if (adapter != null) {
                 adapter.write(temporary(adapterFile));
                 move(adapterFile);

@@ -153,6 +153,13 @@ public final class GgufFile {
         return list;
     }
 
+    /** The flags of a list; none where there is no list under a key. */
+    List<Boolean> flags(String key) throws FormatException {
+        return metadata.get(key) instanceof Elements
+                ? list(key, Flag.class, value -> ((Flag) value).value())
+                : List.of();
+    }
+
     private OptionalInt findId(String key) throws FormatException {
         return has(key) ? OptionalInt.of(expectInt(key)) : OptionalInt.empty();
     }

@@ -43,6 +43,10 @@ final class GgufMetadata {
         entries.put(key, little(5).putInt(BOOL).put((byte) (value ? 1 : 0)).array());
     }
 
+    void putFlags(String key, List<Boolean> values) {
+        putList(key, BOOL, values, (bytes, value) -> bytes.write(value ? 1 : 0));
+    }
+
     void putTexts(String key, List<String> values) {
         putList(key, STRING, values, GgufMetadata::writeText);
     }

@@ -6,9 +6,8 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
-import dev.salient.model.RopeScaling;
+import dev.salient.model.Norm;
 import dev.salient.packed.PackedWeight;
-import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -18,17 +17,21 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
-/** Puts a model together from a GGUF file of architecture {@code llama}. */
+/** Puts a model together from a GGUF file. */
 public final class GgufModel {
     private final GgufFile file;
     private final Arena arena;
+    private final GgufFamily family;
+    private final ModelConfig config;
     private final Set<String> unread;
 
-    private GgufModel(GgufFile file, Arena arena) {
+    private GgufModel(GgufFile file, Arena arena) throws FormatException {
         this.file = file;
         this.arena = arena;
+        GgufConfig metadata = new GgufConfig(file);
+        this.family = metadata.family();
+        this.config = metadata.read();
         this.unread = new LinkedHashSet<>(file.tensors().keySet());
     }
 
@@ -42,18 +45,19 @@ public final class GgufModel {
     }
 
     private ModelWeights read() throws FormatException {
-        ModelConfig config = config();
+        List.of(GgufNames.ROPE_FACTORS, GgufNames.ROPE_SHORT_FACTORS, GgufNames.ROPE_LONG_FACTORS)
+                .forEach(unread::remove);
         PackedWeight embedding = expect(GgufNames.EMBEDDING).expectMatrix(config.vocabSize(), config.hiddenSize());
         PackedWeight head = config.tiedEmbeddings()
                 ? embedding
                 : expect(GgufNames.HEAD).expectMatrix(config.vocabSize(), config.hiddenSize());
         List<BlockWeights> blocks = new ArrayList<>();
         for (int b = 0; b < config.blockCount(); b++) {
-            blocks.add(block(b, config));
+            blocks.add(block(b));
         }
         Tensor finalNorm = expect(GgufNames.FINAL_NORM).expectVector(config.hiddenSize());
         for (String name : unread) {
-            throw new FormatException("%s: %s: got a tensor that no part of a LLaMA model reads", file.place(), name);
+            throw new FormatException("%s: %s: got a tensor that no part of the model reads", file.place(), name);
         }
         return new ModelWeights(config, embedding, blocks, finalNorm, head);
     }
@@ -67,23 +71,53 @@ public final class GgufModel {
         return tensor;
     }
 
-    private BlockWeights block(int b, ModelConfig config) throws FormatException {
+    private BlockWeights block(int b) throws FormatException {
         Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+        Map<Linear, Tensor> biases = new EnumMap<>(Linear.class);
         for (Linear linear : Linear.values()) {
-            GgufTensor tensor = expect(GgufNames.linear(new LinearId(b, linear)));
-            int out = linear.out(config);
-            int in = linear.in(config);
-            linears.put(
-                    linear,
-                    switch (linear) {
-                        case Q, K -> inOurOrder(tensor, out, in, RowOrder.of(linear, config.headSize()));
-                        case V, O, GATE, UP, DOWN -> tensor.expectMatrix(out, in);
-                    });
+            LinearId id = new LinearId(b, linear);
+            linears.put(linear, linear(id));
+            if (config.traits().biased().contains(linear)) {
+                Tensor stored = expect(GgufNames.bias(id)).expectVector(linear.out(config));
+                biases.put(
+                        linear, RowOrder.of(family, linear, config.headSize()).inOurOrder(stored));
+            }
         }
-        return new BlockWeights(
-                expect(GgufNames.attentionNorm(b)).expectVector(config.hiddenSize()),
-                expect(GgufNames.mlpNorm(b)).expectVector(config.hiddenSize()),
-                linears);
+        Map<Norm, Tensor> norms = new EnumMap<>(Norm.class);
+        for (Norm norm : config.norms()) {
+            norms.put(norm, expect(GgufNames.norm(b, norm)).expectVector(norm.channels(config)));
+        }
+        return new BlockWeights(norms, linears, biases);
+    }
+
+    private PackedWeight linear(LinearId id) throws FormatException {
+        Linear linear = id.linear();
+        int out = linear.out(config);
+        int in = linear.in(config);
+        if (family == GgufFamily.PHI3 && linear != Linear.O && linear != Linear.DOWN) {
+            return fused(id);
+        }
+        GgufTensor tensor = expect(GgufNames.linear(id));
+        boolean reordered = family == GgufFamily.LLAMA && (linear == Linear.Q || linear == Linear.K);
+        return reordered
+                ? inOurOrder(tensor, out, in, RowOrder.of(family, linear, config.headSize()))
+                : tensor.expectMatrix(out, in);
+    }
+
+    /** A linear's rows in a tensor that holds those of several. */
+    private PackedWeight fused(LinearId id) throws FormatException {
+        boolean mlp = id.linear() == Linear.GATE || id.linear() == Linear.UP;
+        List<Linear> parts = mlp ? List.of(Linear.GATE, Linear.UP) : List.of(Linear.Q, Linear.K, Linear.V);
+        GgufTensor tensor =
+                expect(mlp ? GgufNames.linear(new LinearId(id.block(), Linear.UP)) : GgufNames.fused(id.block()));
+        int rows = parts.stream().mapToInt(part -> part.out(config)).reduce(0, Math::addExact);
+        int first = parts.subList(0, parts.indexOf(id.linear())).stream()
+                .mapToInt(part -> part.out(config))
+                .sum();
+        int in = id.linear().in(config);
+        tensor.expectShape(rows, in);
+        return tensor.rows(first, id.linear().out(config))
+                .expectMatrix(id.linear().out(config), in);
     }
 
     /** Q or K with the two channels of each rotary pair half a head apart; GGUF stores them side by side. */
@@ -96,69 +130,5 @@ public final class GgufModel {
             MemorySegment.copy(tensor.data(), from * rowBytes, rows, row * rowBytes, rowBytes);
         }
         return tensor.weight(rows);
-    }
-
-    private ModelConfig config() throws FormatException {
-        String architecture = file.findText("general.architecture");
-        if (!"llama".equals(architecture)) {
-            throw file.wrong("general.architecture", "\"llama\"");
-        }
-        expectSupported();
-        int hidden = file.expectInt("llama.embedding_length");
-        int heads = file.expectInt("llama.attention.head_count");
-        if (heads <= 0 || hidden <= 0) {
-            throw file.wrong("llama.attention.head_count", "more than 0");
-        }
-        int headSize = file.intOr("llama.attention.key_length", hidden / heads);
-        for (String key : List.of("llama.rope.dimension_count", "llama.attention.value_length")) {
-            if (file.intOr(key, headSize) != headSize) {
-                throw file.wrong(key, "the head size " + headSize);
-            }
-        }
-        Shape embedding = expect(GgufNames.EMBEDDING).shape();
-        try {
-            return new ModelConfig(
-                    hidden,
-                    file.expectInt("llama.feed_forward_length"),
-                    file.expectInt("llama.block_count"),
-                    heads,
-                    file.intOr("llama.attention.head_count_kv", heads),
-                    headSize,
-                    embedding.dimension(0),
-                    file.expectInt("llama.context_length"),
-                    ropeBase(),
-                    ropeScaling(headSize),
-                    file.expectPositive("llama.attention.layer_norm_rms_epsilon"),
-                    !file.tensors().containsKey(GgufNames.HEAD));
-        } catch (IllegalArgumentException e) {
-            throw new FormatException("%s: %s", file.place(), String.valueOf(e.getMessage()));
-        }
-    }
-
-    private double ropeBase() throws FormatException {
-        return file.has("llama.rope.freq_base") ? file.expectPositive("llama.rope.freq_base") : 10000;
-    }
-
-    private void expectSupported() throws FormatException {
-        String scaling = file.findText("llama.rope.scaling.type");
-        if (scaling != null && !scaling.equals("none")) {
-            throw file.wrong("llama.rope.scaling.type", "none; LLaMA 3's scaling comes as " + GgufNames.ROPE_FACTORS);
-        }
-        for (String key : List.of("llama.expert_count", "llama.attention.sliding_window")) {
-            if (file.intOr(key, 0) != 0) {
-                throw file.wrong(key, "0");
-            }
-        }
-        if (file.has("llama.rope.scale_linear") && file.expectPositive("llama.rope.scale_linear") != 1) {
-            throw file.wrong("llama.rope.scale_linear", "1");
-        }
-    }
-
-    private @Nullable RopeScaling ropeScaling(int headSize) throws FormatException {
-        if (!file.tensors().containsKey(GgufNames.ROPE_FACTORS)) {
-            return null;
-        }
-        GgufTensor tensor = expect(GgufNames.ROPE_FACTORS);
-        return RopeFactors.scaling(tensor.place(), tensor.expectVector(headSize / 2), ropeBase());
     }
 }

@@ -46,6 +46,13 @@ record GgufTensor(String place, GgmlType type, Shape shape, MemorySegment data) 
         return weight(data);
     }
 
+    /** Some of a matrix's rows. */
+    GgufTensor rows(int first, int count) {
+        long rowBytes = data.byteSize() / shape.dimension(0);
+        MemorySegment own = data.asSlice(first * rowBytes, count * rowBytes);
+        return new GgufTensor(place, type, Shape.of(count, shape.dimension(1)), own);
+    }
+
     /** A weight of this tensor's type and shape over other data. */
     PackedWeight weight(MemorySegment rows) {
         if (type.dtype() != null) {

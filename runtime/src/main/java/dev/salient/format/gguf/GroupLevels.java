@@ -22,7 +22,7 @@ record GroupLevels(GroupFormat format, int low, int high) {
             case Q4_0 -> new GroupLevels(format, -8, 7);
             case Q5_0 -> new GroupLevels(format, -16, 15);
             case Q8_0 -> new GroupLevels(format, -128, 127);
-            case Q4_1, Q5_1, Q1_0, TQ2_0 -> null; // minima of their own; no 0; no grid of ours has their groups
+            case Q4_1, Q5_1, Q1_0, TQ1_0, TQ2_0 -> null; // minima of their own; no 0; no grid of ours has their groups
             case null -> null;
         };
     }
@@ -37,7 +37,7 @@ record GroupLevels(GroupFormat format, int low, int high) {
                 add(target, at + 6 + i % 16, ((k + 16) & 0xF) << (i < 16 ? 0 : 4));
             }
             case Q8_0 -> target.set(JAVA_BYTE, at + 2 + i, (byte) k);
-            case Q4_1, Q5_1, Q1_0, TQ2_0 -> throw new IllegalStateException(format + " has no levels here");
+            case Q4_1, Q5_1, Q1_0, TQ1_0, TQ2_0 -> throw new IllegalStateException(format + " has no levels here");
         }
     }
 

@@ -63,14 +63,15 @@ final class ModelMetadata {
     }
 
     private void describeFolder() throws IOException {
-        metadata.put(ARCHITECTURE, "llama");
+        ModelConfig config = checkpoint.weights().config();
+        metadata.put(ARCHITECTURE, GgufFamily.of(config.family()).architecture());
         metadata.put(TYPE, "model");
         metadata.put(NAME, nameOf(checkpoint));
         String licence = HfFolder.findLicence(checkpoint.source());
         if (licence != null) {
             metadata.put("general.license", licence);
         }
-        putSizes(checkpoint.weights().config());
+        GgufSizes.put(metadata, config);
         putVocabulary();
         if (checkpoint.chatTemplate() != null) {
             metadata.put("tokenizer.chat_template", checkpoint.chatTemplate());
@@ -80,21 +81,6 @@ final class ModelMetadata {
     /** The last part of a model's path. */
     static String nameOf(Checkpoint checkpoint) {
         return String.valueOf(checkpoint.source().toAbsolutePath().normalize().getFileName());
-    }
-
-    private void putSizes(ModelConfig config) {
-        metadata.put("llama.block_count", config.blockCount());
-        metadata.put("llama.context_length", config.contextLength());
-        metadata.put("llama.embedding_length", config.hiddenSize());
-        metadata.put("llama.feed_forward_length", config.ffnSize());
-        metadata.put("llama.attention.head_count", config.headCount());
-        metadata.put("llama.attention.head_count_kv", config.kvHeadCount());
-        metadata.put("llama.attention.key_length", config.headSize());
-        metadata.put("llama.attention.value_length", config.headSize());
-        metadata.put("llama.attention.layer_norm_rms_epsilon", (float) config.normEpsilon());
-        metadata.put("llama.rope.dimension_count", config.headSize());
-        metadata.put("llama.rope.freq_base", (float) config.ropeBase());
-        metadata.put("llama.vocab_size", config.vocabSize());
     }
 
     private void putVocabulary() throws IOException {

@@ -1,6 +1,7 @@
 package dev.salient.format.gguf;
 
 import dev.salient.model.Linear;
+import dev.salient.tensor.Tensor;
 import java.util.function.IntUnaryOperator;
 
 /**
@@ -15,8 +16,30 @@ record RowOrder(IntUnaryOperator inFile, IntUnaryOperator inModel) {
         return new RowOrder(IntUnaryOperator.identity(), IntUnaryOperator.identity());
     }
 
-    /** The order of a linear's output channels. */
-    static RowOrder of(Linear linear, int headSize) {
+    /** The order of a linear's output channels: only architecture {@code llama} has one of its own. */
+    static RowOrder of(GgufFamily family, Linear linear, int headSize) {
+        return family == GgufFamily.LLAMA ? llama(linear, headSize) : same();
+    }
+
+    /** A bias of ours from a file's. */
+    Tensor inOurOrder(Tensor stored) {
+        float[] values = new float[Math.toIntExact(stored.shape().elementCount())];
+        for (int row = 0; row < values.length; row++) {
+            values[row] = stored.get(inFile.applyAsInt(row));
+        }
+        return Tensor.ofFloats(stored.shape(), values);
+    }
+
+    /** A file's bias from ours. */
+    float[] inFileOrder(Tensor bias) {
+        float[] values = new float[Math.toIntExact(bias.shape().elementCount())];
+        for (int row = 0; row < values.length; row++) {
+            values[row] = bias.get(inModel.applyAsInt(row));
+        }
+        return values;
+    }
+
+    private static RowOrder llama(Linear linear, int headSize) {
         int half = headSize / 2;
         return switch (linear) {
             case Q, K ->

@@ -2,6 +2,7 @@ package dev.salient.format.gptq;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.format.hf.DenseMatrix;
 import dev.salient.format.hf.HfNames;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.format.safetensors.SafetensorsFile;
@@ -11,8 +12,9 @@ import dev.salient.format.safetensors.StoredTensor;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
+import dev.salient.model.ModelWeights;
+import dev.salient.packed.LowRank;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
@@ -21,37 +23,54 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 
-/** Puts the blocks' adapters together into one PEFT adapter. */
-final class AdapterFiles {
-    private final QuantizedFolder folder;
+/** Puts the adapters of a model's linears together into one PEFT adapter. */
+public final class AdapterFiles {
+    private final ModelConfig config;
     private final Map<String, Payload> tensors = new LinkedHashMap<>();
     /** Rank and alpha by module. */
     private final Map<LinearId, Size> sizes = new LinkedHashMap<>();
 
     private record Size(int rank, double alpha) {}
 
-    AdapterFiles(QuantizedFolder folder) {
-        this.folder = folder;
+    /** Those of no linear yet. */
+    AdapterFiles(ModelConfig config) {
+        this.config = config;
     }
 
-    void write() throws IOException {
-        try (Arena arena = Arena.ofShared()) {
-            for (int block = 0; block < folder.config().blockCount(); block++) {
-                Path part = folder.adapterPart(block);
-                if (Files.isRegularFile(part)) {
-                    add(block, SafetensorsFile.open(part, arena));
+    /** Those of a whole model, in the types in which they are stored. */
+    public static AdapterFiles of(ModelWeights weights) {
+        AdapterFiles files = new AdapterFiles(weights.config());
+        for (int b = 0; b < weights.blocks().size(); b++) {
+            for (Linear linear : Linear.values()) {
+                if (weights.blocks().get(b).linear(linear) instanceof LowRank adapted) {
+                    LinearId id = new LinearId(b, linear);
+                    String module = HfNames.module(id);
+                    files.tensors.put(PeftAdapter.tensorName(module, "A"), DenseMatrix.asStored(adapted.a()));
+                    files.tensors.put(PeftAdapter.tensorName(module, "B"), DenseMatrix.asStored(adapted.b()));
+                    files.sizes.put(id, new Size(adapted.rank(), alpha(adapted.scaling(), adapted.rank())));
                 }
             }
-            if (tensors.isEmpty()) {
-                return;
-            }
-            Path target = folder.path().resolve(PeftAdapter.FOLDER);
-            SafetensorsWriter.write(target.resolve(PeftAdapter.WEIGHTS), QuantizedFolder.METADATA, tensors);
-            JsonFiles.write(target.resolve(PeftAdapter.CONFIG), config());
         }
+        return files;
     }
 
-    private void add(int block, SafetensorsFile part) throws IOException {
+    /** Whether no linear has an adapter. */
+    public boolean isEmpty() {
+        return tensors.isEmpty();
+    }
+
+    /** Writes the folder {@code adapter} of a model's folder; nothing where there are none. */
+    public void write(Path model) throws IOException {
+        if (tensors.isEmpty()) {
+            return;
+        }
+        Path target = Files.createDirectories(model.resolve(PeftAdapter.FOLDER));
+        SafetensorsWriter.write(target.resolve(PeftAdapter.WEIGHTS), QuantizedFolder.METADATA, tensors);
+        JsonFiles.write(target.resolve(PeftAdapter.CONFIG), config());
+    }
+
+    /** Adds those that a block's part file holds; it must stay open until they are written. */
+    void add(int block, SafetensorsFile part) throws IOException {
         for (Map.Entry<String, StoredTensor> tensor : part.tensors().entrySet()) {
             StoredTensor stored = tensor.getValue();
             tensors.put(tensor.getKey(), Payload.of(stored.type(), stored.shape(), stored.data()));
@@ -114,7 +133,6 @@ final class AdapterFiles {
 
     /** Names of projections where every block has the adapter, otherwise the modules one by one. */
     private void addTargets(ObjectNode json) {
-        ModelConfig config = folder.config();
         Map<Linear, Integer> blocks = new TreeMap<>();
         sizes.keySet().forEach(id -> blocks.merge(id.linear(), 1, Integer::sum));
         var targets = json.putArray("target_modules");

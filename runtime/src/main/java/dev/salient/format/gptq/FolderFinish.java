@@ -1,6 +1,5 @@
 package dev.salient.format.gptq;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.gptq.GptqConfig.Grid;
 import dev.salient.format.hf.HfCopy;
@@ -8,6 +7,7 @@ import dev.salient.format.json.JsonFiles;
 import dev.salient.format.safetensors.SafetensorsFile;
 import dev.salient.format.safetensors.SafetensorsWriter;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
+import dev.salient.format.safetensors.Shards;
 import dev.salient.format.safetensors.StoredTensor;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.LinearId;
@@ -38,24 +38,42 @@ final class FolderFinish {
         Map<LinearId, @Nullable Grid> grids = new LinkedHashMap<>();
         boolean symmetric = readGrids(grids);
         FolderSummary summary = new FolderSummary(folder.config(), grids);
-        if (symmetric && summary.hasPacked()) {
+        boolean less1 = switch (folder.form().zeroPoints()) {
+            case AUTO -> symmetric;
+            case GPTQ -> true;
+            case GPTQ_V2 -> false;
+        };
+        if (less1 && summary.hasPacked()) {
             for (int block = 0; block < folder.config().blockCount(); block++) {
                 lowerZeros(block, grids);
             }
         }
-        new AdapterFiles(folder).write();
+        writeAdapter();
         writeIndex();
         HfCopy copy = new HfCopy(folder.original(), folder.path());
         copy.copyBesides(note);
         ObjectNode config = copy.config();
         config.remove("quantization_config");
         if (summary.hasPacked()) {
-            ObjectNode quantization = QuantizationJson.of(summary, symmetric);
+            ObjectNode quantization = QuantizationJson.of(summary, symmetric, less1 ? GptqConfig.V1 : GptqConfig.V2);
             JsonFiles.write(folder.path().resolve("quantize_config.json"), quantization);
             config.set("quantization_config", quantization);
         }
         JsonFiles.write(folder.path().resolve(FolderSummary.CONFIG), config);
         deleteParts(folder);
+    }
+
+    private void writeAdapter() throws IOException {
+        AdapterFiles adapter = new AdapterFiles(folder.config());
+        try (Arena arena = Arena.ofShared()) {
+            for (int block = 0; block < folder.config().blockCount(); block++) {
+                Path part = folder.adapterPart(block);
+                if (Files.isRegularFile(part)) {
+                    adapter.add(block, SafetensorsFile.open(part, arena));
+                }
+            }
+            adapter.write(folder.path());
+        }
     }
 
     static void deleteParts(QuantizedFolder folder) throws IOException {
@@ -72,14 +90,14 @@ final class FolderFinish {
                 SafetensorsFile shard = SafetensorsFile.open(folder.blockFile(block), arena);
                 TensorStore store = TensorStore.of(folder.shardName(block), shard);
                 FolderSummary.addBlock(block, folder.config(), store, grids);
-                symmetric &= shard.metadata().equals(METADATA_V1)
-                        || FolderSummary.isSymmetric(block, folder.config(), store);
+                int offset = shard.metadata().equals(METADATA_V1) ? 1 : 0;
+                symmetric &= FolderSummary.isSymmetric(block, folder.config(), store, offset);
             }
         }
         return symmetric;
     }
 
-    /** Stores a block's zero points less 1, as symmetric folders have them since GPTQ's first programs. */
+    /** Stores a block's zero points less 1, as folders have them since GPTQ's first programs. */
     private void lowerZeros(int block, Map<LinearId, @Nullable Grid> grids) throws IOException {
         Path file = folder.blockFile(block);
         try (Arena arena = Arena.ofShared()) {
@@ -116,21 +134,18 @@ final class FolderFinish {
     }
 
     private void writeIndex() throws IOException {
-        ObjectNode index = JsonNodeFactory.instance.objectNode();
-        ObjectNode metadata = index.putObject("metadata");
-        ObjectNode weights = index.putObject("weight_map");
+        Map<String, String> places = new LinkedHashMap<>();
         long bytes = 0;
         for (int shard = 0; shard <= folder.config().blockCount(); shard++) {
             String name = folder.shardName(shard);
             try (Arena arena = Arena.ofShared()) {
                 SafetensorsFile file = SafetensorsFile.open(folder.path().resolve(name), arena);
                 for (Map.Entry<String, StoredTensor> tensor : file.tensors().entrySet()) {
-                    weights.put(tensor.getKey(), name);
+                    places.put(tensor.getKey(), name);
                     bytes += tensor.getValue().data().byteSize();
                 }
             }
         }
-        metadata.put("total_size", bytes);
-        JsonFiles.write(folder.path().resolve("model.safetensors.index.json"), index);
+        Shards.writeIndex(folder.path(), places, bytes);
     }
 }

@@ -54,14 +54,14 @@ record FolderSummary(ModelConfig config, Map<LinearId, @Nullable Grid> grids) {
         }
     }
 
-    /** Whether every zero point of a block is the middle of its grid; they are stored as they are. */
-    static boolean isSymmetric(int block, ModelConfig config, TensorStore store) throws FormatException {
+    /** Whether every zero point of a block is the middle of its grid; they are stored less {@code offset}. */
+    static boolean isSymmetric(int block, ModelConfig config, TensorStore store, int offset) throws FormatException {
         for (Linear linear : Linear.values()) {
             String module = HfNames.module(new LinearId(block, linear));
             Grid grid = findGrid(store, module, linear.in(config));
             if (grid != null) {
                 StoredTensor zeros = store.expect(module + ".qzeros");
-                int middle = 1 << (grid.bits() - 1);
+                int middle = (1 << (grid.bits() - 1)) - offset;
                 if (!allAre(middle, grid.bits(), zeros.expectRaw(StoredType.I32, dimensions(zeros)))) {
                     return false;
                 }

@@ -7,8 +7,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
     public static final String V1 = "gptq";
     public static final String V2 = "gptq_v2";
-    private static final String QUANTIZATION = "quantization_config";
+    static final String QUANTIZATION = "quantization_config";
 
     public GptqConfig {
         rules = List.copyOf(rules);
@@ -55,13 +53,13 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
      *
      * @param grid null where these modules are not quantized
      */
-    record Rule(Pattern pattern, @Nullable Grid grid) {}
+    record Rule(ModulePattern pattern, @Nullable Grid grid) {}
 
     /** The grid of a module; null where a rule leaves it unquantized. */
     @Nullable
-    Grid gridOf(String module) {
+    Grid gridOf(String module) throws FormatException {
         for (Rule rule : rules) {
-            if (rule.pattern.matcher(module).lookingAt()) {
+            if (rule.pattern.begins(module)) {
                 return rule.grid;
             }
         }
@@ -73,7 +71,7 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
         JsonObject quantization = config.findObject(QUANTIZATION);
         if (quantization != null) {
             if (!"gptq".equals(quantization.findString("quant_method"))) {
-                throw quantization.wrong("quant_method", "\"gptq\", the only quantized folders that are read");
+                throw quantization.wrong("quant_method", "\"gptq\" or \"awq\", the quantized folders that are read");
             }
             return read(quantization);
         }
@@ -102,10 +100,6 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
     private static Rule rule(JsonObject dynamic, String key, Grid grid) throws FormatException {
         boolean left = key.startsWith("-:");
         String regex = left || key.startsWith("+:") ? key.substring(2) : key;
-        try {
-            return new Rule(Pattern.compile(regex), left ? null : grid.with(dynamic.expectObject(key)));
-        } catch (PatternSyntaxException e) {
-            throw dynamic.wrong(key, "a regular expression as its key");
-        }
+        return new Rule(ModulePattern.of(dynamic, key, regex), left ? null : grid.with(dynamic.expectObject(key)));
     }
 }

@@ -1,5 +1,6 @@
 package dev.salient.format.gptq;
 
+import dev.salient.format.awq.AwqLinears;
 import dev.salient.format.hf.HfWeights;
 import dev.salient.format.hf.HfWeights.LinearReader;
 import dev.salient.format.json.JsonObject;
@@ -22,10 +23,9 @@ public final class GptqFolder {
      * @param arena owns mapped files and repacked weights
      */
     public static ModelWeights read(Path folder, JsonObject json, ModelConfig config, Arena arena) throws IOException {
-        GptqConfig quantization = GptqConfig.find(folder, json);
         TensorStore store = TensorStore.open(folder, arena);
-        LinearReader linears =
-                quantization == null ? HfWeights.dense(store) : new GptqLinears(store, quantization, arena);
+        LinearReader packed = findPacked(folder, json, store, arena);
+        LinearReader linears = packed == null ? HfWeights.dense(config, store) : packed;
         @Nullable Path adapterFolder = PeftAdapter.findFolder(folder);
         if (adapterFolder == null) {
             return HfWeights.read(config, store, linears);
@@ -34,5 +34,16 @@ public final class GptqFolder {
         ModelWeights weights = HfWeights.read(config, store, adapter.over(linears));
         adapter.expectAllRead();
         return weights;
+    }
+
+    /** The reader of packed linears; null where none are packed. */
+    private static @Nullable LinearReader findPacked(Path folder, JsonObject json, TensorStore store, Arena arena)
+            throws IOException {
+        JsonObject quantization = json.findObject(GptqConfig.QUANTIZATION);
+        if (quantization != null && AwqLinears.METHOD.equals(quantization.findString("quant_method"))) {
+            return AwqLinears.of(quantization, store, arena);
+        }
+        GptqConfig gptq = GptqConfig.find(folder, json);
+        return gptq == null ? null : new GptqLinears(store, gptq, arena);
     }
 }

@@ -48,7 +48,6 @@ record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements
                 store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, wordsOf(out, bits)),
                 store.expect(module + ".scales").expectRaw(StoredType.F16, groups, out));
         expectNoOrder(module, in, groupSize);
-        expectNoBias(module, out);
         expectUsable(module, packing, bits);
         return packing.unpack(new GptqPacking.Sizes(out, in, bits, groupSize), config.zeroOffset(), arena);
     }
@@ -70,18 +69,6 @@ record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements
                 throw new FormatException(
                         "%s: got group %d for channel %d, want %d: act-order (desc_act) is not supported",
                         order.place(), group, i, i / groupSize);
-            }
-        }
-    }
-
-    private void expectNoBias(String module, int out) throws FormatException {
-        if (!store.has(module + ".bias")) {
-            return;
-        }
-        StoredTensor bias = store.expect(module + ".bias");
-        for (float value : bias.expectReal(out).toFloats()) {
-            if (value != 0) {
-                throw new FormatException("%s: got a bias, want none or zeros", bias.place());
             }
         }
     }

@@ -27,9 +27,9 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final int TILE = 32;
 
-    /** Whether a matrix of these sizes fills whole words. */
+    /** Whether a matrix of these sizes fills whole words, and its rows are multiples of 8 as ours are. */
     static boolean fits(int out, int in, int bits) {
-        return (long) in * bits % Integer.SIZE == 0 && (long) out * bits % Integer.SIZE == 0;
+        return in % 8 == 0 && (long) in * bits % Integer.SIZE == 0 && (long) out * bits % Integer.SIZE == 0;
     }
 
     /** Packs a weight, zero points as they are. */
@@ -58,6 +58,12 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
             }
         }
         return packing;
+    }
+
+    /** The zero point of a group as it is stored: mirrored where its scale is below 0. */
+    static int storedZero(GroupAffine weight, int row, int group) {
+        short scale = weight.scales().get(SHORT, ((long) row * weight.groupsPerRow() + group) * Short.BYTES);
+        return scale < 0 ? (1 << weight.bits()) - 1 - weight.zero(row, group) : weight.zero(row, group);
     }
 
     /** Stores scale and zero point of a group, and mirrors its codes in {@code row} where its scale is below 0. */

@@ -2,7 +2,8 @@ package dev.salient.format.gptq;
 
 import static dev.salient.tensor.Preconditions.require;
 
-import dev.salient.format.safetensors.SafetensorsWriter;
+import dev.salient.format.WeightError;
+import dev.salient.format.hf.DenseMatrix;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.StoredType;
 import dev.salient.packed.Dense;
@@ -14,12 +15,10 @@ import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.nio.channels.WritableByteChannel;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -31,7 +30,7 @@ final class Payloads {
 
     /** A tensor as it is. */
     static Payload of(Tensor tensor) {
-        return Payload.of(StoredType.of(tensor.dtype()), tensor.shape(), tensor.data());
+        return DenseMatrix.asStored(tensor);
     }
 
     /** The tensors of a linear: packed, or plain. */
@@ -76,23 +75,9 @@ final class Payloads {
 
     /** A weight without packing: as it is where it is dense, its values in fp16 otherwise. */
     static Payload dense(PackedWeight weight) {
-        if (weight instanceof Dense dense) {
-            return of(dense.values());
-        }
-        return new Payload(
-                StoredType.F16, Shape.of(weight.out(), weight.in()), channel -> writeDecoded(weight, channel));
-    }
-
-    private static void writeDecoded(PackedWeight weight, WritableByteChannel channel) throws IOException {
-        float[] values = new float[weight.in()];
-        MemorySegment row = MemorySegment.ofArray(new byte[Math.multiplyExact(weight.in(), Short.BYTES)]);
-        for (int o = 0; o < weight.out(); o++) {
-            weight.decodeRow(o, values, 0);
-            for (int i = 0; i < values.length; i++) {
-                DType.F16.set(row, i, values[i]);
-            }
-            SafetensorsWriter.write(channel, row);
-        }
+        return weight instanceof Dense dense
+                ? of(dense.values())
+                : new DenseMatrix("weight", weight, DType.F16).payload(new WeightError());
     }
 
     /** The two matrices of an adapter, fp16. */

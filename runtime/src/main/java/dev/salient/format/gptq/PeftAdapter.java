@@ -16,9 +16,6 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /** A LoRA adapter as PEFT writes it: in the folder {@code adapter} beside the weights, or among them. */
@@ -71,7 +68,10 @@ public final class PeftAdapter {
         if (!"LORA".equals(config.findString("peft_type"))) {
             throw config.wrong("peft_type", "\"LORA\"");
         }
-        for (String flag : List.of("use_dora", "fan_in_fan_out", "lora_bias")) {
+        if (config.isTrue("use_dora")) {
+            throw config.wrong("use_dora", "false: merge it first, with PEFT's merge_and_unload");
+        }
+        for (String flag : List.of("fan_in_fan_out", "lora_bias")) {
             if (config.isTrue(flag)) {
                 throw config.wrong(flag, "false");
             }
@@ -116,14 +116,9 @@ public final class PeftAdapter {
         JsonObject patterns = config.findObject(key);
         if (patterns != null) {
             for (String pattern : patterns.keys()) {
-                try {
-                    Matcher matcher =
-                            Pattern.compile("(.*\\.)?(" + pattern + ")").matcher(module);
-                    if (matcher.matches()) {
-                        return patterns.expectNumber(pattern);
-                    }
-                } catch (PatternSyntaxException e) {
-                    throw patterns.wrong(pattern, "a regular expression as its key");
+                if (ModulePattern.of(patterns, pattern, "(.*\\.)?(" + pattern + ")")
+                        .covers(module)) {
+                    return patterns.expectNumber(pattern);
                 }
             }
         }

@@ -20,11 +20,11 @@ final class QuantizationJson {
 
     private QuantizationJson() {}
 
-    static ObjectNode of(FolderSummary summary, boolean symmetric) {
+    static ObjectNode of(FolderSummary summary, boolean symmetric, String version) {
         Grid common = summary.commonGrid();
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("quant_method", "gptq");
-        json.put("checkpoint_format", symmetric ? GptqConfig.V1 : GptqConfig.V2);
+        json.put("checkpoint_format", version);
         json.put("bits", common.bits());
         json.put("group_size", common.groupSize());
         json.put("desc_act", false);

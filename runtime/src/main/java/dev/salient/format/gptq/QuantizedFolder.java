@@ -3,6 +3,9 @@ package dev.salient.format.gptq;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.format.Checkpoint;
+import dev.salient.format.WeightError;
+import dev.salient.format.hf.DenseMatrix;
+import dev.salient.format.hf.HfGains;
 import dev.salient.format.hf.HfNames;
 import dev.salient.format.hf.HfWeights;
 import dev.salient.format.hf.HfWeights.LinearReader;
@@ -15,8 +18,10 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.Dense;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -46,9 +51,12 @@ public final class QuantizedFolder {
     private final Path folder;
     private final Checkpoint original;
     private final ModelConfig config;
+    private final FolderForm form;
+    private final WeightError error = new WeightError();
 
-    private QuantizedFolder(Path folder, Checkpoint original) {
+    private QuantizedFolder(Path folder, Checkpoint original, FolderForm form) {
         this.folder = folder;
+        this.form = form;
         this.original = original;
         this.config = original.weights().config();
     }
@@ -59,8 +67,12 @@ public final class QuantizedFolder {
      * @param original what is quantized; embeddings, norms, head, tokenizer and licence come from it
      */
     public static QuantizedFolder open(Path folder, Checkpoint original) throws IOException {
+        return open(folder, original, FolderForm.USUAL);
+    }
+
+    static QuantizedFolder open(Path folder, Checkpoint original, FolderForm form) throws IOException {
         Files.createDirectories(folder);
-        return new QuantizedFolder(folder, original);
+        return new QuantizedFolder(folder, original, form);
     }
 
     /** Whether this block has been written. */
@@ -96,6 +108,15 @@ public final class QuantizedFolder {
         return config;
     }
 
+    FolderForm form() {
+        return form;
+    }
+
+    /** What rounding embeddings and head cost. */
+    WeightError error() {
+        return error;
+    }
+
     Checkpoint original() {
         return original;
     }
@@ -110,8 +131,10 @@ public final class QuantizedFolder {
         try (Arena arena = Arena.ofShared()) {
             Map<String, Payload> adapters = new LinkedHashMap<>();
             Map<String, Payload> tensors = new LinkedHashMap<>();
-            tensors.put(HfNames.attentionNorm(block), Payloads.of(weights.attentionNorm()));
-            tensors.put(HfNames.mlpNorm(block), Payloads.of(weights.mlpNorm()));
+            weights.norms()
+                    .forEach((norm, gain) -> tensors.put(
+                            HfNames.norm(block, norm, config.family()),
+                            Payloads.of(HfGains.stored(gain, config.family()))));
             for (Linear linear : Linear.values()) {
                 String module = HfNames.module(new LinearId(block, linear));
                 PackedWeight weight = weights.linear(linear);
@@ -120,6 +143,10 @@ public final class QuantizedFolder {
                     weight = adapted.base();
                 }
                 tensors.putAll(Payloads.linear(module, weight, arena));
+                Tensor bias = weights.findBias(linear);
+                if (bias != null) {
+                    tensors.put(module + ".bias", Payloads.of(bias));
+                }
             }
             writeAdapterPart(block, adapters, AdapterScalings.of(block, weights));
             SafetensorsWriter.write(file, METADATA, tensors);
@@ -174,13 +201,19 @@ public final class QuantizedFolder {
         new FolderFinish(this).run(note);
     }
 
+    private Payload plain(String what, PackedWeight weight) {
+        return weight instanceof Dense dense
+                ? Payloads.of(dense.values())
+                : new DenseMatrix(what, weight, form.plain()).payload(error);
+    }
+
     private void writeEmbeddings() throws IOException {
         ModelWeights weights = original.weights();
         Map<String, Payload> tensors = new LinkedHashMap<>();
-        tensors.put(HfNames.EMBEDDING, Payloads.dense(weights.embedding()));
-        tensors.put(HfNames.FINAL_NORM, Payloads.of(weights.finalNorm()));
+        tensors.put(HfNames.EMBEDDING, plain("embedding", weights.embedding()));
+        tensors.put(HfNames.FINAL_NORM, Payloads.of(HfGains.stored(weights.finalNorm(), config.family())));
         if (!config.tiedEmbeddings()) {
-            tensors.put(HfNames.HEAD, Payloads.dense(weights.head()));
+            tensors.put(HfNames.HEAD, plain("head", weights.head()));
         }
         SafetensorsWriter.write(folder.resolve(shardName(config.blockCount())), METADATA, tensors);
     }

@@ -2,21 +2,22 @@ package dev.salient.format.hf;
 
 import dev.salient.format.FormatException;
 import dev.salient.format.json.JsonObject;
+import dev.salient.model.Family;
 import dev.salient.model.ModelConfig;
-import dev.salient.model.RopeScaling;
 import java.util.List;
 import java.util.Objects;
-import org.jspecify.annotations.Nullable;
+import java.util.stream.Collectors;
 
 /** Reads {@code config.json}; strict about everything that changes what the model computes. */
 public final class HfConfig {
-    private static final String LLAMA = "LlamaForCausalLM";
-    private static final String MISTRAL = "MistralForCausalLM";
+    private static final List<HfFamily> FAMILIES = List.of(HfFamily.values());
 
     private final JsonObject json;
+    private final HfFamily family;
 
-    private HfConfig(JsonObject json) {
+    private HfConfig(JsonObject json) throws FormatException {
         this.json = json;
+        this.family = family(json);
     }
 
     /** The sizes and constants that a {@code config.json} states. */
@@ -24,131 +25,95 @@ public final class HfConfig {
         return new HfConfig(json).read();
     }
 
+    /** Whether a model's weights lie under names of its own, so that a folder that we write needs another configuration. */
+    static boolean isStoredOtherwise(JsonObject json) throws FormatException {
+        return family(json) == HfFamily.PHI3;
+    }
+
     private ModelConfig read() throws FormatException {
-        boolean mistral = isMistral();
-        expectSupported();
+        expectActivation();
         int hidden = json.expectInt("hidden_size");
         int heads = json.expectInt("num_attention_heads");
-        if (!json.has("head_dim") && (heads <= 0 || hidden % heads != 0)) {
-            throw json.wrong("num_attention_heads", "a divisor of hidden_size " + hidden);
-        }
-        int context = json.intOr("max_position_embeddings", 2048);
-        if (mistral) {
-            expectNoSlidingWindow(context);
-        }
-        JsonObject rope = ropeObject();
+        int headSize = headSize(hidden, heads);
+        boolean tied = json.has("tie_word_embeddings") ? json.isTrue("tie_word_embeddings") : family.gemma();
         try {
+            HfRope rope = HfRope.read(json, family, headSize);
             return new ModelConfig(
                     hidden,
                     json.expectInt("intermediate_size"),
                     json.expectInt("num_hidden_layers"),
                     heads,
-                    json.intOr("num_key_value_heads", mistral ? 8 : heads),
-                    json.has("head_dim") ? json.expectInt("head_dim") : hidden / heads,
+                    json.intOr("num_key_value_heads", family == HfFamily.MISTRAL ? 8 : heads),
+                    headSize,
                     json.expectInt("vocab_size"),
-                    context,
-                    ropeBase(rope),
-                    rope == null ? null : ropeScaling(rope),
+                    rope.context(),
+                    rope.base(),
+                    rope.scaling(),
                     positive(json, "rms_norm_eps", 1e-6),
-                    json.isTrue("tie_word_embeddings"));
+                    tied,
+                    new HfTraits(json, family, rope).read(headSize));
         } catch (IllegalArgumentException e) {
             throw new FormatException("%s: %s", json.place(), Objects.requireNonNull(e.getMessage()));
         }
     }
 
-    private boolean isMistral() throws FormatException {
-        String want = LLAMA + " or " + MISTRAL;
-        if (json.has("architectures")) {
-            String got = String.valueOf(json.find("architectures"));
-            if (got.equals("[\"" + MISTRAL + "\"]")) {
-                return true;
+    private static HfFamily family(JsonObject json) throws FormatException {
+        String key = json.has("architectures") ? "architectures" : "model_type";
+        String got = key.equals("model_type") ? json.expectString(key) : String.valueOf(json.find(key));
+        for (HfFamily family : FAMILIES) {
+            if (got.equals(family.modelType()) || got.equals("[\"" + family.architecture() + "\"]")) {
+                return family;
             }
-            if (got.equals("[\"" + LLAMA + "\"]")) {
-                return false;
-            }
-            throw json.wrong("architectures", want);
         }
-        return switch (json.expectString("model_type")) {
-            case "llama" -> false;
-            case "mistral" -> true;
-            default -> throw json.wrong("model_type", "llama or mistral");
-        };
+        String want = FAMILIES.stream()
+                .map(it -> key.equals("model_type") ? it.modelType() : it.architecture())
+                .collect(Collectors.joining(", "));
+        throw json.wrong(key, "one of " + want);
     }
 
-    private void expectSupported() throws FormatException {
-        String activation = json.findString("hidden_act");
-        if (activation != null && !activation.equals("silu")) {
-            throw json.wrong("hidden_act", "silu");
+    private int headSize(int hidden, int heads) throws FormatException {
+        if (json.has("head_dim")) {
+            return json.expectInt("head_dim");
         }
-        for (String flag : List.of("attention_bias", "mlp_bias")) {
-            if (json.isTrue(flag)) {
-                throw json.wrong(flag, "false");
-            }
+        if (family.headSize() != 0) {
+            return family.headSize();
+        }
+        if (heads <= 0 || hidden % heads != 0) {
+            throw json.wrong("num_attention_heads", "a divisor of hidden_size " + hidden);
+        }
+        return hidden / heads;
+    }
+
+    private void expectActivation() throws FormatException {
+        String want = family.gemma() ? "gelu_pytorch_tanh" : "silu";
+        // Gemma's "hidden_act" is not read by Transformers either
+        String key = family.gemma() ? "hidden_activation" : "hidden_act";
+        String activation = json.findString(key);
+        if (activation != null && !activation.equals(want)) {
+            throw json.wrong(key, want);
         }
         if (json.numberOr("partial_rotary_factor", 1) != 1) {
             throw json.wrong("partial_rotary_factor", "1");
         }
     }
 
-    /** Mistral's window is 4096 where nothing is said, and null where there is none. */
-    private void expectNoSlidingWindow(int context) throws FormatException {
-        boolean said = json.keys().contains("sliding_window");
-        int window = said ? json.intOr("sliding_window", context) : 4096;
-        if (window < context) {
-            throw json.wrong("sliding_window", "null, or at least max_position_embeddings " + context);
-        }
-    }
-
-    /** The rotary settings under their new name, {@code rope_parameters}, or their old one. */
-    private @Nullable JsonObject ropeObject() throws FormatException {
-        JsonObject parameters = json.findObject("rope_parameters");
-        JsonObject scaling = json.findObject("rope_scaling");
-        if (parameters != null && scaling != null) {
-            throw json.wrong("rope_scaling", "nothing, since rope_parameters is there");
-        }
-        return parameters != null ? parameters : scaling;
-    }
-
-    private double ropeBase(@Nullable JsonObject rope) throws FormatException {
-        return rope != null && rope.has("rope_theta")
-                ? positive(rope, "rope_theta", 10000)
-                : positive(json, "rope_theta", 10000);
-    }
-
-    private @Nullable RopeScaling ropeScaling(JsonObject rope) throws FormatException {
-        String key = rope.has("rope_type") ? "rope_type" : "type";
-        String type = rope.findString(key);
-        if (type == null) {
-            if (rope.keys().stream().allMatch("rope_theta"::equals)) {
-                return null;
-            }
-            throw rope.wrong(key, "default or llama3");
-        }
-        return switch (type) {
-            case "default" -> null;
-            case "llama3" -> llama3(rope);
-            default -> throw rope.wrong(key, "default or llama3");
-        };
-    }
-
-    private static RopeScaling llama3(JsonObject rope) throws FormatException {
-        double low = positive(rope, "low_freq_factor", Double.NaN);
-        double high = positive(rope, "high_freq_factor", Double.NaN);
-        if (high <= low) {
-            throw rope.wrong("high_freq_factor", "more than low_freq_factor " + low);
-        }
-        int original = rope.expectInt("original_max_position_embeddings");
-        if (original <= 0) {
-            throw rope.wrong("original_max_position_embeddings", "more than 0");
-        }
-        return new RopeScaling(positive(rope, "factor", Double.NaN), low, high, original);
-    }
-
-    private static double positive(JsonObject object, String key, double absent) throws FormatException {
+    static double positive(JsonObject object, String key, double absent) throws FormatException {
         double value = Double.isNaN(absent) ? object.expectNumber(key) : object.numberOr(key, absent);
         if (value <= 0) {
             throw object.wrong(key, "more than 0");
         }
         return value;
+    }
+
+    /** The architecture that a {@code config.json} of ours names. */
+    static HfFamily familyOf(Family family) {
+        return switch (family) {
+            case LLAMA -> HfFamily.LLAMA;
+            case MISTRAL -> HfFamily.MISTRAL;
+            case QWEN2 -> HfFamily.QWEN2;
+            case QWEN3 -> HfFamily.QWEN3;
+            case GEMMA2 -> HfFamily.GEMMA2;
+            case GEMMA3 -> HfFamily.GEMMA3;
+        };
     }
 }

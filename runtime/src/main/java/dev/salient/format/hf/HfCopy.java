@@ -131,7 +131,20 @@ public final class HfCopy {
 
     /** The model's {@code config.json}: its own, or one made from its sizes. */
     public ObjectNode config() throws IOException {
-        return fromFolder() ? JsonObject.read(source.resolve(HfFolder.CONFIG)).toNode() : madeConfig();
+        if (!fromFolder()) {
+            return madeConfig();
+        }
+        JsonObject own = JsonObject.read(source.resolve(HfFolder.CONFIG));
+        if (!HfConfig.isStoredOtherwise(own)) {
+            return own.toNode();
+        }
+        // what we write has a tensor for each linear: the family that computes alike reads that
+        ObjectNode json = own.toNode();
+        json.remove(List.of("auto_map", "rope_parameters", "rope_scaling", "original_max_position_embeddings"));
+        ObjectNode made = HfConfigJson.of(original.weights().config());
+        made.remove("torch_dtype");
+        json.setAll(made);
+        return json;
     }
 
     private ObjectNode madeConfig() {

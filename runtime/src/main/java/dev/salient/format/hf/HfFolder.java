@@ -6,6 +6,7 @@ import dev.salient.format.json.JsonObject;
 import dev.salient.tokenizer.Tokenizer;
 import dev.salient.tokenizer.Tokenizers;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,7 +28,11 @@ public final class HfFolder {
     /** The chat template: a file of its own, or a field of {@code tokenizer_config.json}; null where there is none. */
     public static @Nullable String findChatTemplate(Path folder) throws IOException {
         if (Files.isRegularFile(folder.resolve(CHAT_TEMPLATE))) {
-            return Files.readString(folder.resolve(CHAT_TEMPLATE));
+            try {
+                return Files.readString(folder.resolve(CHAT_TEMPLATE));
+            } catch (CharacterCodingException e) {
+                throw new FormatException("%s: got bytes that are no UTF-8, want a Jinja template", CHAT_TEMPLATE);
+            }
         }
         JsonObject config = findObject(folder.resolve(TOKENIZER_CONFIG));
         JsonNode template = config == null ? null : config.find("chat_template");

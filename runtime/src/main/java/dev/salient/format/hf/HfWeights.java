@@ -8,9 +8,12 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.model.Norm;
 import dev.salient.packed.Dense;
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -40,9 +43,29 @@ public final class HfWeights {
     }
 
     /** Linears that are stored as they are. */
-    public static LinearReader dense(TensorStore store) {
-        return (id, out, in) ->
-                new Dense(store.expect(HfNames.module(id) + ".weight").expectReal(out, in));
+    public static LinearReader dense(ModelConfig config, TensorStore store) {
+        return (id, out, in) -> {
+            String fused = HfNames.fused(id);
+            return fused != null && store.has(fused)
+                    ? partOf(store.expect(fused), id.linear(), config)
+                    : new Dense(store.expect(HfNames.module(id) + ".weight").expectReal(out, in));
+        };
+    }
+
+    /** A linear's rows in a tensor that holds those of several. */
+    private static Dense partOf(StoredTensor fused, Linear linear, ModelConfig config) throws FormatException {
+        List<Linear> parts = linear == Linear.GATE || linear == Linear.UP
+                ? List.of(Linear.GATE, Linear.UP)
+                : List.of(Linear.Q, Linear.K, Linear.V);
+        int rows = parts.stream().mapToInt(part -> part.out(config)).reduce(0, Math::addExact);
+        int first = parts.subList(0, parts.indexOf(linear)).stream()
+                .mapToInt(part -> part.out(config))
+                .sum();
+        int in = linear.in(config);
+        Tensor whole = fused.expectReal(rows, in);
+        long rowBytes = (long) in * whole.dtype().byteCount();
+        MemorySegment own = whole.data().asSlice(first * rowBytes, linear.out(config) * rowBytes);
+        return new Dense(new Tensor(whole.dtype(), Shape.of(linear.out(config), in), own));
     }
 
     /** All weights of a model; fails where one is missing, misshapen or left over. */
@@ -75,7 +98,7 @@ public final class HfWeights {
         for (int b = 0; b < config.blockCount(); b++) {
             blocks.add(block(b));
         }
-        return new ModelWeights(config, embedding, blocks, norm(HfNames.FINAL_NORM), head);
+        return new ModelWeights(config, embedding, blocks, norm(HfNames.FINAL_NORM, config.hiddenSize()), head);
     }
 
     private PackedWeight vocabularyMatrix(String name) throws FormatException {
@@ -83,24 +106,46 @@ public final class HfWeights {
     }
 
     private BlockWeights block(int block) throws FormatException {
-        Tensor attentionNorm = norm(HfNames.attentionNorm(block));
-        Tensor mlpNorm = norm(HfNames.mlpNorm(block));
-        Map<Linear, PackedWeight> weights = new EnumMap<>(Linear.class);
-        for (Linear linear : Linear.values()) {
-            weights.put(linear, linears.read(new LinearId(block, linear), linear.out(config), linear.in(config)));
+        Map<Norm, Tensor> norms = new EnumMap<>(Norm.class);
+        for (Norm norm : config.norms()) {
+            norms.put(norm, norm(HfNames.norm(block, norm, config.family()), norm.channels(config)));
         }
-        store.ignore(HfNames.rotaryBuffer(block));
-        return new BlockWeights(attentionNorm, mlpNorm, weights);
-    }
-
-    private Tensor norm(String name) throws FormatException {
-        StoredTensor stored = store.expect(name);
-        Tensor norm = stored.expectReal(config.hiddenSize());
-        for (int i = 0; i < config.hiddenSize(); i++) {
-            if (!Float.isFinite(norm.get(i))) {
-                throw new FormatException("%s: got %s at %d, want a finite number", stored.place(), norm.get(i), i);
+        Map<Linear, PackedWeight> weights = new EnumMap<>(Linear.class);
+        Map<Linear, Tensor> biases = new EnumMap<>(Linear.class);
+        for (Linear linear : Linear.values()) {
+            LinearId id = new LinearId(block, linear);
+            weights.put(linear, linears.read(id, linear.out(config), linear.in(config)));
+            String bias = HfNames.module(id) + ".bias";
+            if (config.traits().biased().contains(linear)) {
+                biases.put(linear, vector(store.expect(bias), linear.out(config)));
+            } else if (store.has(bias)) {
+                expectZeros(store.expect(bias), linear.out(config));
             }
         }
-        return norm;
+        store.ignore(HfNames.rotaryBuffer(block));
+        return new BlockWeights(norms, weights, biases);
+    }
+
+    private Tensor norm(String name, int channels) throws FormatException {
+        return HfGains.ofStored(vector(store.expect(name), channels), config.family());
+    }
+
+    private static Tensor vector(StoredTensor stored, int length) throws FormatException {
+        Tensor vector = stored.expectReal(length);
+        for (int i = 0; i < length; i++) {
+            if (!Float.isFinite(vector.get(i))) {
+                throw new FormatException("%s: got %s at %d, want a finite number", stored.place(), vector.get(i), i);
+            }
+        }
+        return vector;
+    }
+
+    /** Some programs write biases of zeros where the model has none. */
+    private static void expectZeros(StoredTensor bias, int length) throws FormatException {
+        for (float value : vector(bias, length).toFloats()) {
+            if (value != 0) {
+                throw new FormatException("%s: got a bias, want none or zeros", bias.place());
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.FormatException;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,6 +56,8 @@ public final class JsonObject {
             throw new FormatException(
                     "%s: got broken JSON at line %d, column %d, want a JSON object",
                     place, at == null ? 0 : at.getLineNr(), at == null ? 0 : at.getColumnNr());
+        } catch (CharConversionException e) { // it looked like UTF-16 or UTF-32, which JSON may be too, and isn't
+            throw new FormatException("%s: got bytes that are no UTF-8, want a JSON object", place);
         }
         throw new FormatException("%s: got something else, want a JSON object", place);
     }

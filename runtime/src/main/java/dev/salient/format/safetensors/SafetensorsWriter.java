@@ -46,7 +46,16 @@ public final class SafetensorsWriter {
             return new Payload(type, shape, channel -> write(channel, data));
         }
 
-        long byteCount() {
+        /** This tensor; {@code done} runs when its bytes are written. */
+        public Payload then(Runnable done) {
+            return new Payload(type, shape, channel -> {
+                body.writeTo(channel);
+                done.run();
+            });
+        }
+
+        /** Bytes of its data. */
+        public long byteCount() {
             return Math.multiplyExact(shape.elementCount(), type.byteCount());
         }
     }
@@ -83,8 +92,10 @@ public final class SafetensorsWriter {
                 require(written == want, "%s: got %d bytes, want %d", tensor.getKey(), written, want);
             }
             channel.force(true);
+            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } finally {
+            Files.deleteIfExists(temporary);
         }
-        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }
 
     private static byte[] header(Map<String, String> metadata, Map<String, Payload> tensors) throws IOException {

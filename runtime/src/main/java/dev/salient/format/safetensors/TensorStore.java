@@ -17,8 +17,8 @@ import java.util.TreeSet;
 
 /** The tensors of a folder by name, in one file or in shards; it knows which of them were read. */
 public final class TensorStore {
-    private static final String SINGLE = "model.safetensors";
-    private static final String INDEX = "model.safetensors.index.json";
+    static final String SINGLE = "model.safetensors";
+    static final String INDEX = "model.safetensors.index.json";
 
     private final String place;
     private final Map<String, StoredTensor> tensors;
@@ -129,7 +129,7 @@ public final class TensorStore {
     /** Fails where a tensor was never read: the model would not be the one that was stored. */
     public void expectAllRead() throws FormatException {
         for (String name : unread) {
-            throw new FormatException("%s: %s: got a tensor that no part of a LLaMA model reads", place, name);
+            throw new FormatException("%s: %s: got a tensor that no part of the model reads", place, name);
         }
     }
 }

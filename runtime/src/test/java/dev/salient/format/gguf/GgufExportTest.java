@@ -197,7 +197,7 @@ class GgufExportTest {
     void fileOpensAsTheModelThatItWasMadeFromAndExportsAsItself() throws IOException {
         ModelConfig plain = RandomModel.CONFIG;
         ModelConfig scaled = new ModelConfig(
-                64, 96, 2, 4, 2, 16, 40, 128, 500000, new RopeScaling(8, 1, 4, 8192), plain.normEpsilon(), true);
+                64, 96, 2, 4, 2, 16, 40, 128, 500000, new RopeScaling.Llama3(8, 1, 4, 8192), plain.normEpsilon(), true);
         RandomModel random = new RandomModel(9);
         ModelWeights weights = random.weights(scaled, (block, linear, out, in) -> random.dense(out, in));
         export(weights, GgufType.Q8_0, TwoBits.KEPT);

@@ -153,9 +153,23 @@ class HostileGptqTest {
     }
 
     @Test
+    void patternThatWouldTakeForever() throws IOException {
+        edit("config.json", "\"pack_dtype\"", "\"dynamic\": {\"-:(([a-z._0-9]*)*)*X\": {}}, \"pack_dtype\"");
+        assertRefused("config.json: quantization_config: dynamic: -:(([a-z._0-9]*)*)*X:"
+                + " got a pattern that takes too long to match, want a simpler one");
+    }
+
+    @Test
     void otherAdapter() throws IOException {
         edit("adapter/adapter_config.json", "\"LORA\"", "\"IA3\"");
         assertRefused("adapter_config.json: peft_type: got \"IA3\", want \"LORA\"");
+    }
+
+    @Test
+    void adapterWithMagnitudes() throws IOException {
+        edit("adapter/adapter_config.json", "\"use_dora\" : false", "\"use_dora\" : true");
+        assertRefused(
+                "adapter_config.json: use_dora: got true, want false: merge it first, with PEFT's merge_and_unload");
     }
 
     @Test

@@ -103,7 +103,7 @@ public final class RandomModel {
     }
 
     /** An open checkpoint over these weights whose source is a folder with a minimal configuration. */
-    static Checkpoint checkpoint(java.nio.file.Path source, ModelWeights weights) {
+    public static Checkpoint checkpoint(java.nio.file.Path source, ModelWeights weights) {
         return new Checkpoint(source, weights, null, null, List.of(2), Arena.ofAuto());
     }
 }

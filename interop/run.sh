@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Holds what Salient writes and reads against Transformers, PEFT and GPTQModel.
+#
+#   interop/run.sh MODEL [SCRATCH]    MODEL: a LLaMA-like model; SCRATCH: a folder for environment and models (default: /tmp/salient-interop)
+#
+# Installs Python packages on first use (several GB with PyTorch). Every check prints a line; the first that fails stops the script.
+# Results: docs/results/interop.md.
+set -euo pipefail
+
+model=$(realpath "${1:?want the model, see the head of this script}")
+mkdir -p "${2:-/tmp/salient-interop}"
+scratch=$(realpath "${2:-/tmp/salient-interop}")
+root=$(cd "$(dirname "$0")/.." && pwd)
+ids="504 3575 282 4649 314 7042 30 198"
+cd "$root"
+
+if [ ! -x "$scratch/venv/bin/python" ]; then
+    python3 -m venv "$scratch/venv"
+    "$scratch/venv/bin/pip" install -q torch transformers safetensors peft numpy
+    "$scratch/venv/bin/pip" install -q --no-build-isolation gptqmodel optimum || echo "no GPTQModel here: its checks are left out"
+fi
+
+export_to() { # model, format, name of the result, options...
+    local from=$1 format=$2 name=$3
+    shift 3
+    ./salient export "$from" --to "$format" --out "$scratch/$name" --verify --force "$@"
+}
+
+logits() { # name of a model
+    local jars
+    jars=$(echo cli/target/salient-*.jar cli/target/lib/*.jar | tr ' ' ':')
+    java --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$jars" \
+        interop/Logits.java "$scratch/$1" "$scratch/$1.logits" $ids
+}
+
+check() { # kind, name of the folder, name of the model whose logits it must have
+    "$scratch/venv/bin/python" interop/check.py "$1" "$scratch/$2" "$scratch/$3.logits" $ids 2>"$scratch/check.log" | tail -1 ||
+        { tail -5 "$scratch/check.log"; exit 1; }
+}
+
+has() { "$scratch/venv/bin/python" -c "import $1" 2>/dev/null; }
+
+quantized() { # name, options: quantizes once
+    local name=$1
+    shift
+    [ -f "$scratch/$name/config.json" ] || ./salient quantize "$model" --out "$scratch/$name" "$@"
+    logits "$name"
+}
+
+echo "== 2 bits, rounded to nearest"
+quantized rtn --method rtn --bits 2 --samples 4
+export_to "$scratch/rtn" hf rtn-f32 --dtype f32
+check hf rtn-f32 rtn
+export_to "$scratch/rtn" hf rtn-f16
+logits rtn-f16
+check hf rtn-f16 rtn-f16
+for zeros in gptq gptq_v2; do
+    export_to "$scratch/rtn" gptq "rtn-$zeros" --zero-points "$zeros"
+    check gptq "rtn-$zeros" rtn
+done
+if has gptqmodel; then # it unpacks to fp16, as the folder in F16 was rounded
+    check gptqmodel rtn-gptq_v2 rtn-f16
+fi
+export_to "$scratch/rtn" gguf rtn.gguf
+export_to "$scratch/rtn.gguf" hf rtn-gguf-hf --dtype f32
+check hf rtn-gguf-hf rtn
+export_to "$scratch/rtn.gguf" gptq rtn-gguf-gptq
+
+echo "== with an adapter that PEFT wrote"
+rm -rf "$scratch/adapted"
+cp -r "$scratch/rtn" "$scratch/adapted"
+"$scratch/venv/bin/python" interop/make_adapter.py "$scratch/rtn-f32" "$scratch/adapted" 2>"$scratch/check.log"
+logits adapted
+export_to "$scratch/adapted" hf adapted-merged --dtype f32
+check hf adapted-merged adapted
+export_to "$scratch/adapted" hf adapted-peft --adapters peft --dtype f32
+check hf-peft adapted-peft adapted
+export_to "$scratch/adapted" gptq adapted-gptq
+export_to "$scratch/adapted" gguf adapted.gguf --merge --type f16
+export_to "$scratch/adapted" gguf adapted8.gguf --merge --type q8_0
+
+echo "== AWQ, packed by Python"
+export_to "$model" hf original
+PYTHONPATH=interop "$scratch/venv/bin/python" interop/make_awq.py "$scratch/original" "$scratch/awq" 2>"$scratch/check.log"
+logits awq
+check awq awq awq
+export_to "$scratch/awq" gptq awq-gptq
+check gptq awq-gptq awq
+export_to "$scratch/awq" gguf awq.gguf
+echo "== all checks passed"
