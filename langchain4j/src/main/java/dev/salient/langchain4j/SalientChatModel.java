@@ -6,6 +6,8 @@ import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.ChatRequestParameters;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * A model on this machine's disk as LangChain4j's {@link ChatModel}.
@@ -18,7 +20,7 @@ import java.util.List;
  *
  * <p>Any number of threads may use it: as many requests as there are sessions are answered at a time, the others wait. A request
  * that goes on with an earlier conversation reads only what is new. An interrupted thread's request ends with a
- * {@link java.util.concurrent.CancellationException}.
+ * {@link CancellationException}.
  */
 public final class SalientChatModel implements ChatModel, AutoCloseable {
     private final LoadedModel loaded;
@@ -48,6 +50,26 @@ public final class SalientChatModel implements ChatModel, AutoCloseable {
         return loaded.answer(request, piece -> {});
     }
 
+    /** Answers a request in a thread of its own; cancelling the future ends it at the next piece of text. */
+    @Override
+    public CompletableFuture<ChatResponse> doChatAsync(ChatRequest request) {
+        CompletableFuture<ChatResponse> answer = new CompletableFuture<>();
+        Thread.ofVirtual().name("salient-chat").start(() -> {
+            try {
+                answer.complete(loaded.answer(request, piece -> requireWaitedFor(answer)));
+            } catch (RuntimeException | Error e) { // whatever it is, whoever waits must hear of it
+                answer.completeExceptionally(e);
+            }
+        });
+        return answer;
+    }
+
+    private static void requireWaitedFor(CompletableFuture<ChatResponse> answer) {
+        if (answer.isDone()) {
+            throw new CancellationException("chat: cancelled");
+        }
+    }
+
     @Override
     public ChatRequestParameters defaultRequestParameters() {
         return loaded.defaults();
@@ -58,7 +80,7 @@ public final class SalientChatModel implements ChatModel, AutoCloseable {
         return loaded.listeners();
     }
 
-    /** Ends requests under way with a {@link java.util.concurrent.CancellationException}, and lets go of the model. */
+    /** Ends requests under way with a {@link CancellationException}, and lets go of the model. */
     @Override
     public void close() {
         loaded.close();

@@ -175,6 +175,21 @@ class SalientChatModelTest {
         }
     }
 
+    @Test
+    void anAsynchronousAnswerIsTheSameAndMayBeCancelled() {
+        assertThat(model.chatAsync("Tell me a story.").join()).isEqualTo(model.chat("Tell me a story."));
+        assertThatThrownBy(() -> model.chatAsync(
+                                request(UserMessage.from("Hi")).topP(2.0).build())
+                        .join())
+                .cause()
+                .isInstanceOf(InvalidRequestException.class)
+                .hasMessage("top-p: got 2.0, want more than 0 and at most 1");
+        for (int i = 0; i < 5; i++) { // more than there are sessions
+            assertThat(model.chatAsync("Tell me a story.").cancel(true)).isTrue();
+        }
+        assertThat(model.chat("Tell me a story.")).isNotBlank();
+    }
+
     static Stream<Arguments> unsupported() {
         UserMessage hello = UserMessage.from("Hello");
         ToolSpecification tool = ToolSpecification.builder().name("clock").build();
