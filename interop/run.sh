@@ -13,6 +13,7 @@ scratch=$(realpath "${2:-/tmp/salient-interop}")
 root=$(cd "$(dirname "$0")/.." && pwd)
 ids="504 3575 282 4649 314 7042 30 198"
 cd "$root"
+./salient inspect "$model" >"$scratch/inspect.log" # builds the program, whose jars Logits.java needs
 
 if [ ! -x "$scratch/venv/bin/python" ]; then
     python3 -m venv "$scratch/venv"

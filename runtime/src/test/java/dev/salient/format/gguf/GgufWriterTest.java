@@ -3,7 +3,7 @@ package dev.salient.format.gguf;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.salient.format.FormatException;
+import dev.salient.format.MismatchException;
 import dev.salient.packed.GroupAffine;
 import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
@@ -107,11 +107,11 @@ class GgufWriterTest {
         bytes[bytes.length - 32 + 7] ^= 1;
         Files.write(file, bytes);
         assertThatThrownBy(() -> GgufCheck.check(file, List.of(tensor)))
-                .isInstanceOf(FormatException.class)
+                .isInstanceOf(MismatchException.class)
                 .hasMessage("damaged.gguf: v: read back 8.0 at [0, 1], want 2.0");
         GgufPayload other = GgufPayload.vector("v", new float[] {1, 2});
         assertThatThrownBy(() -> GgufCheck.check(file, List.of(other)))
-                .isInstanceOf(FormatException.class)
+                .isInstanceOf(MismatchException.class)
                 .hasMessage(file + ": v: read back F32 [3], want F32 [2]");
     }
 }
