@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.Checkpoint;
-import dev.salient.format.FormatException;
 import dev.salient.generate.Generation;
 import dev.salient.generate.Session;
 import dev.salient.model.PackedLanguageModel;
@@ -68,19 +67,14 @@ final class ChatCommand implements Command {
         options.check();
         try (Checkpoint checkpoint = model.open()) {
             Tokenizer tokenizer = checkpoint.expectTokenizer();
-            String template = checkpoint.chatTemplate();
-            if (template == null) {
-                throw new FormatException(
-                        "%s: got no chat template, want one in tokenizer_config.json; generate continues plain text",
-                        checkpoint.source());
-            }
+            ChatTemplate template = checkpoint.expectChatTemplate();
             int most = checkpoint.weights().config().contextLength();
             context = context == DEFAULT_CONTEXT ? Math.min(context, most) : context;
             require(context > 0 && context <= most, "--context: got %d, want 1 to %d", context, most);
             try (PackedLanguageModel packed =
                             new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision());
                     Session session = new Session(packed, tokenizer, context)) {
-                new Conversation(console, checkpoint, session, new ChatTemplate(template, tokenizer)).run();
+                new Conversation(console, checkpoint, session, template).run();
             }
         }
     }

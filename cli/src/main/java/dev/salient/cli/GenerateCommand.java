@@ -11,7 +11,6 @@ import dev.salient.model.PackedLanguageModel;
 import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.util.Locale;
-import java.util.stream.IntStream;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
@@ -55,8 +54,7 @@ final class GenerateCommand implements Command {
         String text = prompt.equals("-") ? console.allInput() : prompt;
         try (Checkpoint checkpoint = model.open()) {
             Tokenizer tokenizer = checkpoint.expectTokenizer();
-            int[] ids = IntStream.concat(tokenizer.leadingToken().stream(), IntStream.of(tokenizer.encode(text)))
-                    .toArray();
+            int[] ids = tokenizer.encodePrompt(text);
             int context = checkpoint.weights().config().contextLength();
             require(ids.length > 0, "prompt: got no text, want at least one character");
             require(

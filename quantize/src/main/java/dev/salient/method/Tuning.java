@@ -31,6 +31,11 @@ public record Tuning(
         require(normRate >= 0, "norm rate: got %s, want 0 or more", normRate);
     }
 
+    /** Codes through weights below them, and scales, straight-through; the rates are those that did well so far. */
+    public static Tuning weights(int batch) {
+        return new Tuning(Moves.WEIGHTS, 1, batch, 2e-4, 1e-3, 1e-3, 1e-3, new CodeSteps(0.5, 1e-3, 0.01, 1));
+    }
+
     /**
      * PV-Tuning's discrete step (arXiv 2405.14852, section 3.2) on a grid of numbers, where a group is a single code.
      *

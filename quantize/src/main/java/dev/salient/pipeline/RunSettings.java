@@ -42,6 +42,22 @@ public record RunSettings(
         require(budget >= 0, "budget: got %s bits per weight, want 0 or more", budget);
     }
 
+    /** The same by another method. */
+    public RunSettings with(Method other) {
+        return new RunSettings(
+                model, out, other, kept, imatrix, budget, targetBits, calibration, machine, seed, resume);
+    }
+
+    /** The same on another text. */
+    public RunSettings with(Calibration other) {
+        return new RunSettings(model, out, method, kept, imatrix, budget, targetBits, other, machine, seed, resume);
+    }
+
+    /** The same, going on with what an earlier run left in the folder. */
+    public RunSettings resuming() {
+        return new RunSettings(model, out, method, kept, imatrix, budget, targetBits, calibration, machine, seed, true);
+    }
+
     /** The same into another folder. */
     RunSettings into(Path folder) {
         return new RunSettings(
@@ -74,6 +90,12 @@ public record RunSettings(
      * @param cache folder for saliencies
      */
     public record Machine(String device, Precision precision, int threads, long memoryBytes, Path cache) {
+        /** All cores and up to 4 GB of memory, in full precision. */
+        public static Machine cpu(Path cache) {
+            int cores = Runtime.getRuntime().availableProcessors();
+            return new Machine("cpu", Precision.HIGHEST, cores, 4L << 30, cache);
+        }
+
         /** Has libtorch compute with these threads and this precision. */
         void use() {
             TorchDevice.use(threads, precision);

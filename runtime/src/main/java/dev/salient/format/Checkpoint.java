@@ -1,6 +1,7 @@
 package dev.salient.format;
 
 import dev.salient.model.ModelWeights;
+import dev.salient.tokenizer.ChatTemplate;
 import dev.salient.tokenizer.Tokenizer;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
@@ -12,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param source the folder or file
  * @param tokenizer null where the folder holds none; see {@link #expectTokenizer}
- * @param chatTemplate a Jinja template, or null
+ * @param chatTemplate a Jinja template, or null; see {@link #expectChatTemplate}
  * @param endTokens ids that end a generation
  * @param arena owns the mapped memory; closing this closes it
  */
@@ -38,6 +39,21 @@ public record Checkpoint(
             throw new FormatException("%s: got no tokenizer, want tokenizer.json beside the weights", source);
         }
         return tokenizer;
+    }
+
+    /**
+     * The chat template, for work that cannot do without.
+     *
+     * @throws FormatException where the model came without one, or without a tokenizer
+     */
+    public ChatTemplate expectChatTemplate() throws FormatException {
+        Tokenizer encoder = expectTokenizer();
+        if (chatTemplate == null) {
+            throw new FormatException(
+                    "%s: got no chat template, want one in tokenizer_config.json; generate continues plain text",
+                    source);
+        }
+        return new ChatTemplate(chatTemplate, encoder);
     }
 
     @Override

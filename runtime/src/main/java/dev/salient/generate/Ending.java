@@ -1,5 +1,6 @@
 package dev.salient.generate;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -20,5 +21,10 @@ public record Ending(int maxTokens, Set<Integer> endTokens, List<String> stopStr
         if (stopStrings.contains("")) {
             throw new IllegalArgumentException("stop string: got an empty one, want at least one character");
         }
+    }
+
+    /** What ends a generation; {@code endTokens} as a checkpoint has them. */
+    public static Ending of(int maxTokens, List<Integer> endTokens, String... stopStrings) {
+        return new Ending(maxTokens, new HashSet<>(endTokens), List.of(stopStrings));
     }
 }

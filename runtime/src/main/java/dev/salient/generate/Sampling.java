@@ -29,6 +29,11 @@ public record Sampling(double temperature, double topP, int topK, double minP, d
                 repetitionPenalty);
     }
 
+    /** Drawn as most programs draw; see the record's parameters. */
+    public static Sampling of(double temperature, double topP, long seed) {
+        return new Sampling(temperature, topP, 0, 0, 1, seed);
+    }
+
     /** The most likely token, always. */
     public static Sampling greedy() {
         return new Sampling(0, 1, 0, 0, 1, 0);

@@ -17,10 +17,12 @@ import java.util.function.Consumer;
  *
  * <pre>{@code
  * try (Session session = new Session(model, tokenizer, 2048)) {
- *     int[] prompt = tokenizer.encode("Once upon a time");
- *     session.generate(prompt, Sampling.greedy(), new Ending(100, Set.of(), List.of()), System.out::print);
+ *     int[] prompt = tokenizer.encodePrompt("Once upon a time");
+ *     session.generate(prompt, Sampling.greedy(), Ending.of(100, checkpoint.endTokens()), System.out::print);
  * }
  * }</pre>
+ *
+ * <p>It is used by one thread at a time; {@link Sessions} are for many.
  */
 public final class Session implements AutoCloseable {
     private final LanguageModel model;
@@ -64,10 +66,15 @@ public final class Session implements AutoCloseable {
         return new Generation(run.text.toString(), run.ids, reason, prompt.length, reused);
     }
 
+    /** How many tokens of a prompt, from its beginning, the cache holds. */
+    int remembered(int[] prompt) {
+        int common = Arrays.mismatch(cached, prompt);
+        return common < 0 ? cached.length : common;
+    }
+
     /** Cuts the cache back to what the prompt begins with, all but its last token, whose logits are needed. */
     private int rewind(int[] prompt) {
-        int common = Arrays.mismatch(cached, prompt);
-        int kept = Math.min(common < 0 ? cached.length : common, prompt.length - 1);
+        int kept = Math.min(remembered(prompt), prompt.length - 1);
         cache.truncate(kept);
         cached = Arrays.copyOf(cached, kept);
         return kept;

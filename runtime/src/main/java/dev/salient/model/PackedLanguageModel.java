@@ -35,6 +35,11 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
     private final RmsNorm finalNorm;
     private final Buffers buffers;
 
+    /** A model over these weights, which must stay readable as long as it is used; it computes on all cores. */
+    public PackedLanguageModel(ModelWeights weights) {
+        this(weights, Runtime.getRuntime().availableProcessors());
+    }
+
     /**
      * A model over these weights, which must stay readable as long as it is used.
      *

@@ -13,7 +13,7 @@ import java.util.OptionalInt;
  * <p>It is rendered as Transformers does. Control tokens that stand in a message's content stay text.
  *
  * <pre>{@code
- * ChatTemplate template = new ChatTemplate(checkpoint.chatTemplate(), tokenizer);
+ * ChatTemplate template = checkpoint.expectChatTemplate();
  * int[] prompt = template.encodePrompt(List.of(new ChatMessage("user", "Hello!")));
  * }</pre>
  */

@@ -9,6 +9,12 @@ public interface Tokenizer {
     /** The ids of plain text. What looks like a control token in it is text, and no BOS is added. */
     int[] encode(String text);
 
+    /** The ids of a plain text that a model is to continue: as {@link #encode}, after the token that begins a text, if any. */
+    default int[] encodePrompt(String text) {
+        return IntStream.concat(leadingToken().stream(), IntStream.of(encode(text)))
+                .toArray();
+    }
+
     /** The ids of a rendered chat template: control tokens in it are control tokens. */
     int[] encodeWithControlTokens(String text);
 

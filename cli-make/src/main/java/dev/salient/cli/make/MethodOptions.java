@@ -12,6 +12,7 @@ import dev.salient.method.Preservation.Scale;
 import dev.salient.method.Stage;
 import dev.salient.method.Stage.Objective;
 import dev.salient.method.TokenWeighting;
+import dev.salient.pipeline.Preset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -20,9 +21,6 @@ import picocli.CommandLine.Option;
 
 /** What to do to the weights; a picocli mixin. What is not given comes from the preset. */
 final class MethodOptions {
-    /** Of block-ap's weights: what did best on SmolLM2 so far (docs/results/main-job.md); larger weights bear more. */
-    private static final double BLOCK_AP_RATE = 4e-4;
-
     /** As often as LoftQ's authors do. */
     private static final int LOFTQ_TURNS = 5;
 
@@ -66,7 +64,7 @@ final class MethodOptions {
     private @Nullable Integer rank;
 
     @Option(names = "--alpha", paramLabel = "X", description = "Adapters are scaled by alpha / rank. Default: 16.")
-    private double alpha = 16;
+    private double alpha = Preset.ALPHA;
 
     @Option(
             names = "--loss",
@@ -138,7 +136,7 @@ final class MethodOptions {
     private @Nullable Double weightRate;
 
     @Option(names = "--decay", paramLabel = "X", description = "AdamW's weight decay. Default: ${DEFAULT-VALUE}.")
-    private double decay = 0.1;
+    private double decay = Preset.DECAY;
 
     @Option(
             names = "--damping",
@@ -250,10 +248,14 @@ final class MethodOptions {
                 throw new IllegalArgumentException(
                         "--preserve: got %s, want before-adapter or after-adapter".formatted(preserve));
         };
-        if (!name().equals("sapr") || lambda == null) {
-            double value = name().equals("sapr") ? base.lambda() : 0;
-            return new Preservation(which, place, value, base.scale(), lambdaMultiplier);
-        }
+        // Looked at by every method, so that a slip is said; of account to sapr alone.
+        Preservation asked = lambda == null
+                ? new Preservation(which, place, base.lambda(), base.scale(), lambdaMultiplier)
+                : preservation(which, place, lambda);
+        return name().equals("sapr") ? asked : new Preservation(which, place, 0, base.scale(), lambdaMultiplier);
+    }
+
+    private Preservation preservation(Saliency which, Place place, String lambda) {
         String[] parts = lambda.split(":", -1);
         Scale scale = switch (parts.length == 1 ? "relative" : parts[1]) {
             case "relative" -> Scale.RELATIVE;
@@ -269,7 +271,7 @@ final class MethodOptions {
     private List<Stage> stages(Preset base) {
         double adapters = adapterRate == null ? base.adapterRate() : adapterRate;
         double clipping = clippingRate == null ? base.clippingRate() : clippingRate;
-        double weights = weightRate == null ? (name().equals("block-ap") ? BLOCK_AP_RATE : 0) : weightRate;
+        double weights = weightRate == null ? (name().equals("block-ap") ? Preset.BLOCK_AP_RATE : 0) : weightRate;
         boolean follows = cosine == null ? base.cosine() : cosine;
         if (stages == null) {
             Objective objective = !name().equals("sapr") || (base.lambda() == 0 && lambda == null)

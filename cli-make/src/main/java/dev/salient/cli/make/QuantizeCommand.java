@@ -11,8 +11,10 @@ import dev.salient.cli.SeedOption;
 import dev.salient.cli.Words;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
+import dev.salient.method.Tuning;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
+import dev.salient.pipeline.Preset;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
 import dev.salient.pipeline.TuneRun;
@@ -179,7 +181,7 @@ final class QuantizeCommand implements Command {
         if (windows > 0) {
             TuneRun.Outcome tuned;
             try (ConsoleListener listener = new ConsoleListener(console)) {
-                tuned = WholeRun.run(settings, new WholeRun.Tune(TuneCommand.weights(TUNE_BATCH), windows), listener);
+                tuned = WholeRun.run(settings, new WholeRun.Tune(Tuning.weights(TUNE_BATCH), windows), listener);
             }
             TuneCommand.show(console, tuned);
             return;

@@ -8,6 +8,7 @@ import dev.salient.cli.ModelArgument;
 import dev.salient.cli.SeedOption;
 import dev.salient.format.Checkpoints;
 import dev.salient.format.json.JsonFiles;
+import dev.salient.pipeline.Preset;
 import dev.salient.pipeline.RunSettings;
 import dev.salient.pipeline.SaliencyRun;
 import dev.salient.report.ReportFolder;

@@ -144,7 +144,7 @@ final class TuneCommand implements Command {
         settings();
     }
 
-    private Tuning tuning() {
+    Tuning tuning() {
         return new Tuning(
                 moves(),
                 epochs,
@@ -176,13 +176,6 @@ final class TuneCommand implements Command {
             outcome = TuneRun.run(settings, listener);
         }
         show(console, outcome);
-    }
-
-    /** Tuning of weights as this command does it where nothing else is asked for. */
-    static Tuning weights(int batch) {
-        TuneCommand defaults = new TuneCommand();
-        defaults.batch = batch;
-        return defaults.tuning();
     }
 
     /** Renders the report and says what a run came to. */

@@ -1,17 +1,31 @@
-package dev.salient.cli.make;
+package dev.salient.pipeline;
 
+import dev.salient.method.Grid;
+import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
+import dev.salient.method.Preservation;
+import dev.salient.method.Preservation.Place;
+import dev.salient.method.Preservation.Saliency;
 import dev.salient.method.Preservation.Scale;
+import dev.salient.method.Stage;
+import dev.salient.method.Stage.Objective;
 import dev.salient.method.TokenWeighting;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
 
 /**
  * Settings that go together.
  *
- * @param method where none is named
+ * <pre>{@code
+ * RunSettings settings = Preset.of("fast").settings(model, out, List.of(text), RunSettings.Machine.cpu(cache));
+ * }</pre>
+ *
+ * @param method sapr or block-ap
  * @param tune windows of text that the model is tuned on end to end when its blocks are done; 0: it is not
  * @param budget extra bits per weight for the makers of massive activations
  */
-record Preset(
+public record Preset(
         String method,
         int samples,
         int tokens,
@@ -27,9 +41,17 @@ record Preset(
         boolean cosine,
         double budget,
         int tune) {
+    /** Of block-ap's weights: what did best on SmolLM2 so far (docs/results/main-job.md); larger weights bear more. */
+    public static final double BLOCK_AP_RATE = 4e-4;
 
-    /** The preset of that name. */
-    static Preset of(String name) {
+    /** The adapters' output is scaled by this, divided by their rank. */
+    public static final double ALPHA = 16;
+
+    /** AdamW's weight decay. */
+    public static final double DECAY = 0.1;
+
+    /** fast (minutes for a small model), best (hours; tuned end to end too) or paper (days; the paper's settings). */
+    public static Preset of(String name) {
         return switch (name) {
             case "fast" ->
                 new Preset(
@@ -84,5 +106,32 @@ record Preset(
                         0);
             default -> throw new IllegalArgumentException("--preset: got %s, want fast, best or paper".formatted(name));
         };
+    }
+
+    /** The preset's method, on groups of 64 weights of 2 bits. */
+    public Method.PartialRetraining retraining() {
+        boolean preserves = method.equals("sapr") && lambda > 0;
+        Objective objective = preserves ? Objective.MIXED : Objective.OUTPUT;
+        double weightRate = method.equals("block-ap") ? BLOCK_AP_RATE : 0;
+        return new Method.PartialRetraining(
+                new Grid.Signed2(64),
+                start,
+                method.equals("block-ap") ? 0 : rank,
+                ALPHA,
+                weighting,
+                new Preservation(Saliency.FISHER, Place.BEFORE_ADAPTER, preserves ? lambda : 0, scale, 1),
+                List.of(new Stage(objective, epochs, adapterRate, clippingRate, weightRate, DECAY, cosine)));
+    }
+
+    /**
+     * A run of this preset; the parts of its settings can be replaced.
+     *
+     * @param model a Hugging Face folder or a GGUF file
+     * @param out the folder to write
+     * @param texts to calibrate on; none: the model writes its own
+     */
+    public RunSettings settings(Path model, Path out, List<Path> texts, RunSettings.Machine machine) {
+        RunSettings.Calibration calibration = new RunSettings.Calibration(texts, samples, tokens, saliencySamples);
+        return new RunSettings(model, out, retraining(), Map.of(), null, budget, 0, calibration, machine, 0, false);
     }
 }

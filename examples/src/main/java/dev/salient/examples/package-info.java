@@ -1,0 +1,5 @@
+/** Small programs that use Salient as a library. */
+@NullMarked
+package dev.salient.examples;
+
+import org.jspecify.annotations.NullMarked;
