@@ -88,7 +88,7 @@ public final class AwqLinears implements LinearReader {
         MemorySegment words = codes.expectRaw(StoredType.I32, in, out / PER_WORD);
         MemorySegment zeros = store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, out / PER_WORD);
         StoredTensor scales = store.expect(module + ".scales");
-        MemorySegment stored = scales.expectRaw(StoredType.F16, groups, out);
+        MemorySegment stored = scales.expectHalves(arena, groups, out);
         for (long i = 0; i < (long) groups * out; i++) {
             if (!Float.isFinite(DType.F16.get(stored, i))) {
                 throw new FormatException(

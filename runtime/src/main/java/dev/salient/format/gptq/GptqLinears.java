@@ -49,7 +49,7 @@ record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements
         GptqPacking packing = new GptqPacking(
                 codes.expectRaw(StoredType.I32, wordsOf(in, bits), out),
                 store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, wordsOf(out, bits)),
-                store.expect(module + ".scales").expectRaw(StoredType.F16, groups, out));
+                store.expect(module + ".scales").expectHalves(arena, groups, out));
         int[] channels = findOrder(module, in, groupSize);
         expectUsable(module, packing, bits);
         GroupAffine weight =

@@ -6,6 +6,7 @@ import dev.salient.format.FormatException;
 import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -38,6 +39,27 @@ public record StoredTensor(String place, StoredType type, Shape shape, MemorySeg
         }
         expectShape(dimensions);
         return data;
+    }
+
+    /**
+     * This tensor's numbers as fp16, where it holds real ones of this shape that fp16 holds, infinite ones and NaN among them.
+     *
+     * @param arena owns the numbers where they are not fp16 in the file
+     */
+    public MemorySegment expectHalves(Arena arena, int... dimensions) throws FormatException {
+        if (type == StoredType.F16) {
+            return expectRaw(StoredType.F16, dimensions);
+        }
+        Tensor wide = expectReal(dimensions);
+        MemorySegment halves = arena.allocate(shape.elementCount() * Short.BYTES, Short.BYTES);
+        for (long i = 0; i < shape.elementCount(); i++) {
+            float value = wide.get(i);
+            DType.F16.set(halves, i, value);
+            if (Float.isFinite(value) && DType.F16.get(halves, i) != value) {
+                throw new FormatException("%s: got %s at %d, want a number that F16 holds", place, value, i);
+            }
+        }
+        return halves;
     }
 
     private void expectShape(int... dimensions) throws FormatException {

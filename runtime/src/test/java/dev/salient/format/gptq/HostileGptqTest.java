@@ -12,7 +12,11 @@ import dev.salient.format.safetensors.SafetensorsFile;
 import dev.salient.format.safetensors.SafetensorsWriter;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.StoredType;
+import dev.salient.model.Linear;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.GroupAffine;
+import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.Shape;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -131,6 +135,22 @@ class HostileGptqTest {
         order[9] = order[10] = order[11] = -1;
         replace(Q + "g_idx", StoredType.I32, order, 64);
         assertRefused(SHARD + ": " + Q + "g_idx: got group -1 for channel 2, want 0 to 1");
+    }
+
+    @Test
+    void scalesInAnotherType() throws IOException {
+        byte[] scales = new byte[2 * 64 * 2]; // BF16
+        for (int i = 0; i < 2 * 64; i++) {
+            scales[2 * i + 1] = 0x3F; // 0.5
+        }
+        replace(Q + "scales", StoredType.BF16, scales, 2, 64);
+        try (Checkpoint checkpoint = Checkpoints.open(folder)) {
+            PackedWeight q = checkpoint.weights().blocks().getFirst().linear(Linear.Q);
+            assertThat(((GroupAffine) ((LowRank) q).base()).scale(63, 1)).isEqualTo(0.5f);
+        }
+        scales[7] = 0x01; // 2.4e-38, far below what fp16 holds
+        replace(Q + "scales", StoredType.BF16, scales, 2, 64);
+        assertRefused(SHARD + ": " + Q + "scales: got 2.3509887E-38 at 3, want a number that F16 holds");
     }
 
     @Test
