@@ -13,6 +13,7 @@ import dev.salient.method.TokenWeighting;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Settings that go together.
@@ -108,6 +109,11 @@ public record Preset(
         };
     }
 
+    /** How the whole model is tuned afterwards; null where it is not. */
+    public WholeRun.@Nullable Tune tuning() {
+        return tune == 0 ? null : WholeRun.Tune.weights(tune);
+    }
+
     /** The preset's method, on groups of 64 weights of 2 bits. */
     public Method.PartialRetraining retraining() {
         boolean preserves = method.equals("sapr") && lambda > 0;
@@ -124,7 +130,9 @@ public record Preset(
     }
 
     /**
-     * A run of this preset; the parts of its settings can be replaced.
+     * What is done block by block; the parts of its settings can be replaced. Where {@link #tuning} is not null,
+     * {@link WholeRun} does both.
+     *
      *
      * @param model a Hugging Face folder or a GGUF file
      * @param out the folder to write

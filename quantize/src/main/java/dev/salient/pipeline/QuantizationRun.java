@@ -73,6 +73,11 @@ public final class QuantizationRun {
             Checkpoints.requireFinite(original);
             QuantizationRun run = new QuantizationRun(settings, listener, original);
             run.requireGridFits(settings.kept());
+            require(
+                    !java.nio.file.Files.exists(RunFolder.start(settings.out())),
+                    "%s: got a run that is tuned too and was not finished: go on with the same --tune and --resume, or choose"
+                            + " another --out",
+                    settings.out());
             try (RunFolder folder = RunFolder.open(settings.out(), settings.resume())) {
                 return run.quantize(folder);
             }

@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
 final class RunFolder implements AutoCloseable {
     static final String MANIFEST = "salient-run.json";
     private static final String WORK = ".salient";
+    private static final String SETTINGS = "settings.json";
     private static final String LOG = "salient-run.log";
     private static final String OWN_WINDOWS = "own-windows.json";
     private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
@@ -65,7 +66,7 @@ final class RunFolder implements AutoCloseable {
             throw new IllegalArgumentException(
                     "%s: another run is writing it: wait for that, or choose another --out".formatted(folder));
         }
-        if (started && !resume && Files.exists(work.resolve("settings.json"))) {
+        if (started && !resume && Files.exists(work.resolve(SETTINGS))) {
             channel.close();
             throw new IllegalArgumentException(
                     "%s: got a run that was not finished: --resume goes on with it, or delete the folder"
@@ -110,6 +111,16 @@ final class RunFolder implements AutoCloseable {
         }
     }
 
+    /** Whether a run has begun there by itself: not only the first of two parts. */
+    static boolean isBegun(Path folder) {
+        return Files.exists(folder.resolve(WORK).resolve(SETTINGS));
+    }
+
+    /** The settings by which the model at {@link #start} was made. */
+    static Path firstPart(Path folder) {
+        return folder.resolve(WORK).resolve("first-part.txt");
+    }
+
     /** Where the quantized model lies that a run of two parts goes on to tune. */
     static Path start(Path folder) {
         return folder.resolve(WORK).resolve("start");
@@ -146,7 +157,7 @@ final class RunFolder implements AutoCloseable {
      * @throws IllegalArgumentException naming the first field that differs
      */
     void settle(ObjectNode settings) throws IOException {
-        Path file = work.resolve("settings.json");
+        Path file = work.resolve(SETTINGS);
         if (!Files.exists(file)) {
             write(file, settings);
             return;
@@ -248,7 +259,7 @@ final class RunFolder implements AutoCloseable {
      * @param curves of the blocks, see {@link #curves}
      */
     void finish(JsonNode curves, ObjectNode results) throws IOException {
-        ObjectNode manifest = (ObjectNode) JSON.readTree(Files.readString(work.resolve("settings.json")));
+        ObjectNode manifest = (ObjectNode) JSON.readTree(Files.readString(work.resolve(SETTINGS)));
         manifest.setAll(results);
         manifest.set("blocks", curves);
         write(folder.resolve(MANIFEST), manifest);
@@ -256,7 +267,9 @@ final class RunFolder implements AutoCloseable {
 
     /** Takes away what was needed only on the way. */
     void deleteWork() throws IOException {
-        try (var files = Files.walk(work)) {
+        // under another name first: a folder without work is done, however far the deletion came
+        Path doomed = Files.move(work, folder.resolve(WORK + "-done"), StandardCopyOption.ATOMIC_MOVE);
+        try (var files = Files.walk(doomed)) {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.deleteIfExists(file);
             }

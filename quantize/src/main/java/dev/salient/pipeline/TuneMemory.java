@@ -25,12 +25,12 @@ final class TuneMemory {
     static Tuner.Room room(ModelConfig config, Tuning tuning, int tokens, RunSettings.Machine machine) {
         boolean together = !machine.device().equals("cpu");
         int windows = together ? tuning.batch() : 1;
-        int rows = together ? MANY_ROWS : FEW_ROWS;
+        int rows = together ? Math.min(MANY_ROWS, windows * tokens) : FEW_ROWS;
         long limit = machine.memoryBytes();
         long needed = needed(config, tuning, tokens, new Tuner.Room(0, windows, rows));
         require(
                 needed <= limit,
-                "--memory: got %d MB, want %d MB to tune this model: give more, or take fewer --tokens or a smaller --batch",
+                "--memory: got %d MB, want %d MB to tune this model: give more, or take fewer --tokens or smaller batches",
                 limit >> 20,
                 needed >> 20);
         long graphs = Math.min((limit - needed) / graph(config, tokens), (long) config.blockCount() * tuning.batch());

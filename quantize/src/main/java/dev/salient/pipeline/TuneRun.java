@@ -14,6 +14,7 @@ import dev.salient.format.FormatException;
 import dev.salient.format.gptq.QuantizedFolder;
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
@@ -38,6 +39,21 @@ import java.util.Map;
 public final class TuneRun {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final TypeReference<List<Point>> POINTS = new TypeReference<>() {};
+
+    /** Who listens where nothing runs. */
+    private static final RunListener NOBODY = new RunListener() {
+        @Override
+        public void planned(Plan plan) {}
+
+        @Override
+        public void began(String part, long steps) {}
+
+        @Override
+        public void reached(long steps) {}
+
+        @Override
+        public void note(String line) {}
+    };
 
     /** Looks at the held-out loss in a run, beside the first. */
     private static final int CHECKS = 16;
@@ -93,9 +109,10 @@ public final class TuneRun {
     /**
      * What a run came to.
      *
+     * @param bitsPerWeight of the block linears, as before
      * @param curve of KL divergences, nats a token, the first before any step
      */
-    public record Outcome(Path folder, List<Point> curve) {
+    public record Outcome(Path folder, double bitsPerWeight, List<Point> curve) {
         public Outcome {
             curve = List.copyOf(curve);
         }
@@ -158,7 +175,31 @@ public final class TuneRun {
         }
         new RunReport(settings.out(), machine.threads(), original, null).write(listener);
         folder.deleteWork();
-        return new Outcome(settings.out(), curve);
+        return new Outcome(settings.out(), bitsPerWeight(), curve);
+    }
+
+    private double bitsPerWeight() {
+        long bits = 0;
+        for (BlockWeights block : quantized.weights().blocks()) {
+            for (Linear linear : Linear.values()) {
+                bits += block.linear(linear).neededBits();
+            }
+        }
+        return bits / (double) config.linearWeightCount();
+    }
+
+    /**
+     * Looks for what would stop a run at its start, before there is a quantized model.
+     *
+     * @throws IllegalArgumentException where text or memory do not do
+     */
+    static void requirePossible(Settings settings) throws IOException {
+        try (Checkpoint original = Checkpoints.open(settings.original())) {
+            TuneRun run = new TuneRun(settings, NOBODY, original, original);
+            Tuner.steps(settings.tuning(), run.text().training().size());
+            TuneMemory.room(
+                    run.config, settings.tuning(), settings.calibration().tokens(), settings.machine());
+        }
     }
 
     /** A state is written beside the one before it, and the hidden states beside both. */

@@ -37,6 +37,15 @@ public final class TorchDevice {
                 name.equals("cpu") || torch.cuda_is_available(),
                 "device %s: libtorch finds no CUDA here; start with SALIENT_CUDA=1 on a machine with an NVIDIA GPU and CUDA's libraries (docs/gpu.md), or use cpu",
                 name);
+        if (name.startsWith("cuda:")) {
+            int devices = torch.cuda_device_count();
+            require(
+                    name.length() < 8 && Integer.parseInt(name.substring(5)) < devices,
+                    "device %s: got %d of them here, want cuda:0 to cuda:%d",
+                    name,
+                    devices,
+                    devices - 1);
+        }
         return new TorchDevice(name);
     }
 

@@ -225,6 +225,6 @@ class TuneRunTest {
         assertThatThrownBy(() -> TuneRun.run(tight, new Silent()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageMatching("--memory: got 100 MB, want 6\\d\\d MB to tune this model: give more, or take fewer"
-                        + " --tokens or a smaller --batch");
+                        + " --tokens or smaller batches");
     }
 }

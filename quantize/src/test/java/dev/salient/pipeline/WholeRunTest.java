@@ -132,4 +132,63 @@ class WholeRunTest {
                 .hasMessage("--tune: got no --calibration, want texts to learn from: some 288 tokens of them");
         assertThat(folder.resolve("out")).doesNotExist();
     }
+
+    @Test
+    void whatTheSecondPartWouldRefuseIsSaidBeforeTheFirst() {
+        RunSettings tight = settings("out", false);
+        RunSettings.Machine small =
+                new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 100L << 20, folder.resolve("cache"));
+        RunSettings asked = new RunSettings(
+                tight.model(),
+                tight.out(),
+                tight.method(),
+                tight.kept(),
+                null,
+                0,
+                0,
+                tight.calibration(),
+                small,
+                1,
+                false);
+        assertThatThrownBy(() -> WholeRun.run(asked, TUNE, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageMatching("--memory: got 100 MB, want \\d+ MB to tune this model: give more, or take fewer"
+                        + " --tokens or smaller batches");
+        assertThatThrownBy(() -> new WholeRun.Tune(TUNE.tuning(), 2))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("--tune: got 2 windows, want at least the 3 of a step");
+        assertThat(folder.resolve("out")).doesNotExist();
+    }
+
+    @Test
+    void otherSettingsOfTheFirstPartAreRefusedWhenItIsDone() {
+        assertThatThrownBy(() -> WholeRun.run(settings("out", false), TUNE, new Stopping("tune", 2)))
+                .isInstanceOf(Stopped.class);
+        RunSettings.Calibration more = new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 5, 24, 1);
+        assertThatThrownBy(() -> WholeRun.run(settings("out", true).with(more), TUNE, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "%s: cannot resume: its blocks were made with other settings; ask for the same, or choose another --out",
+                        folder.resolve("out"));
+    }
+
+    @Test
+    void runsWithAndWithoutTuningDoNotGoOnWithEachOther() {
+        assertThatThrownBy(() -> QuantizationRun.run(settings("plain", false), new Stopping("quantize", 9)))
+                .isInstanceOf(Stopped.class);
+        assertThatThrownBy(() -> WholeRun.run(settings("plain", true), TUNE, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "%s: got a run without tuning that was not finished: go on with --tune 0 --resume, or choose another"
+                                + " --out",
+                        folder.resolve("plain"));
+        assertThatThrownBy(() -> WholeRun.run(settings("both", false), TUNE, new Stopping("tune", 0)))
+                .isInstanceOf(Stopped.class);
+        assertThatThrownBy(() -> QuantizationRun.run(settings("both", true), new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "%s: got a run that is tuned too and was not finished: go on with the same --tune and --resume, or"
+                                + " choose another --out",
+                        folder.resolve("both"));
+    }
 }

@@ -1,5 +1,7 @@
 package dev.salient.cli.make;
 
+import static dev.salient.tensor.Preconditions.require;
+
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.cli.Command;
 import dev.salient.cli.CommonOptions;
@@ -42,8 +44,8 @@ import picocli.CommandLine.Option;
 @CommandLine.Command(
         name = "demo",
         header = "Make the embedded model small, show what it cost, and let it speak.",
-        description = "Quantizes the small model that comes with the program to 2 bits by saliency-aware partial"
-                + " retraining, loads the written folder, and measures that.")
+        description = "Quantizes the small model that comes with the program to 2 bits, its weights trained block"
+                + " by block, loads the written folder, and measures that.")
 final class DemoCommand implements Command {
     private static final String PROMPT = "Once upon a time";
     private static final int SPOKEN_TOKENS = 60;
@@ -83,6 +85,9 @@ final class DemoCommand implements Command {
     }
 
     private void demonstrate(Console console, Path folder) throws IOException {
+        require(
+                method.preset().tuning() == null,
+                "--preset: got one that tunes the whole model, which wants more text than comes along; want fast or paper");
         Path original = folder.resolve("original");
         Path small = folder.resolve("small");
         EmbeddedModel.unpack(original);

@@ -11,7 +11,6 @@ import dev.salient.cli.SeedOption;
 import dev.salient.cli.Words;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
-import dev.salient.method.Tuning;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.pipeline.Preset;
@@ -39,8 +38,6 @@ import picocli.CommandLine.Option;
         header = "Make a model small: 1 to 4 bits a weight, calibrated and partially retrained.",
         description = "Writes a folder in GPTQ format, with a PEFT adapter, that Hugging Face tools and Salient read.")
 final class QuantizeCommand implements Command {
-    /** Windows of one step when the whole model is tuned. */
-    private static final int TUNE_BATCH = 4;
 
     private static final Pattern KEPT = Pattern.compile("(\\d+)\\.(q|k|v|o|gate|up|down)=q([348])");
 
@@ -140,6 +137,10 @@ final class QuantizeCommand implements Command {
     private int tunedOn() {
         int windows = tune == null ? method.preset().tune() : tune;
         require(windows >= 0, "--tune: got %d, want a number of windows, or 0", windows);
+        if (windows > 0) {
+            WholeRun.Tune.weights(windows); // refuses too few
+        }
+
         require(
                 windows == 0 || !calibration.isEmpty(),
                 "--tune %d: got no --calibration, want texts to learn from, or --tune 0",
@@ -181,7 +182,7 @@ final class QuantizeCommand implements Command {
         if (windows > 0) {
             TuneRun.Outcome tuned;
             try (ConsoleListener listener = new ConsoleListener(console)) {
-                tuned = WholeRun.run(settings, new WholeRun.Tune(Tuning.weights(TUNE_BATCH), windows), listener);
+                tuned = WholeRun.run(settings, WholeRun.Tune.weights(windows), listener);
             }
             TuneCommand.show(console, tuned);
             return;

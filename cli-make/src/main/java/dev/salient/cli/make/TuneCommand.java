@@ -188,10 +188,12 @@ final class TuneCommand implements Command {
                 first.heldOut(),
                 outcome.best().heldOut(),
                 outcome.best().step());
+        console.line("%.3f bits per weight", outcome.bitsPerWeight());
         console.line("report: %s", report);
         console.result(new ObjectMapper()
                 .createObjectNode()
                 .put("folder", outcome.folder().toString())
+                .put("bitsPerWeight", outcome.bitsPerWeight())
                 .put("before", first.heldOut())
                 .put("after", outcome.best().heldOut())
                 .put("step", outcome.best().step())
