@@ -17,8 +17,8 @@ cd "$root"
 
 if [ ! -x "$scratch/venv/bin/python" ]; then
     python3 -m venv "$scratch/venv"
-    "$scratch/venv/bin/pip" install -q torch transformers safetensors peft numpy
-    "$scratch/venv/bin/pip" install -q --no-build-isolation gptqmodel optimum || echo "no GPTQModel here: its checks are left out"
+    "$scratch/venv/bin/pip" install -q torch==2.15.* transformers==5.24.* safetensors peft==0.21.* numpy
+    "$scratch/venv/bin/pip" install -q --no-build-isolation gptqmodel==7.7.0 optimum || echo "no GPTQModel here: its checks are left out"
 fi
 
 export_to() { # model, format, name of the result, options...
@@ -30,7 +30,7 @@ export_to() { # model, format, name of the result, options...
 logits() { # name of a model
     local jars
     jars=$(echo cli/target/salient-*.jar cli/target/lib/*.jar | tr ' ' ':')
-    java --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$jars" \
+    "${JAVA_HOME:+$JAVA_HOME/bin/}java" --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$jars" \
         interop/Logits.java "$scratch/$1" "$scratch/$1.logits" $ids
 }
 
@@ -49,7 +49,7 @@ quantized() { # name, options: quantizes once
 }
 
 echo "== 2 bits, rounded to nearest"
-quantized rtn --method rtn --bits 2 --samples 4
+quantized rtn --method rtn --bits 2 --samples 4 --keep-budget 0.11
 export_to "$scratch/rtn" hf rtn-f32 --dtype f32
 check hf rtn-f32 rtn
 export_to "$scratch/rtn" hf rtn-f16
