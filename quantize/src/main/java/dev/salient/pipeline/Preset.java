@@ -24,7 +24,6 @@ import org.jspecify.annotations.Nullable;
  *
  * @param method sapr or block-ap
  * @param tune windows of text that the model is tuned on end to end when its blocks are done; 0: it is not
- * @param budget extra bits per weight for the makers of massive activations
  */
 public record Preset(
         String method,
@@ -40,7 +39,6 @@ public record Preset(
         double adapterRate,
         double clippingRate,
         boolean cosine,
-        double budget,
         int tune) {
     /** Of block-ap's weights: what did best on SmolLM2 so far (docs/results/main-job.md); larger weights bear more. */
     public static final double BLOCK_AP_RATE = 4e-4;
@@ -54,40 +52,8 @@ public record Preset(
     /** fast (minutes for a small model), best (hours; tuned end to end too) or paper (days; the paper's settings). */
     public static Preset of(String name) {
         return switch (name) {
-            case "fast" ->
-                new Preset(
-                        "block-ap",
-                        16,
-                        512,
-                        32,
-                        8,
-                        8,
-                        Start.SQUARED_ERROR,
-                        TokenWeighting.RELATIVE,
-                        0.1,
-                        Scale.RELATIVE,
-                        5e-3,
-                        5e-2,
-                        true,
-                        0,
-                        0);
-            case "best" ->
-                new Preset(
-                        "block-ap",
-                        32,
-                        512,
-                        64,
-                        8,
-                        8,
-                        Start.SQUARED_ERROR,
-                        TokenWeighting.RELATIVE,
-                        0.1,
-                        Scale.RELATIVE,
-                        5e-3,
-                        5e-2,
-                        true,
-                        0,
-                        1024);
+            case "fast" -> blockAp(16, 32, 0);
+            case "best" -> blockAp(32, 64, 1024);
             case "paper" ->
                 new Preset(
                         "sapr",
@@ -103,7 +69,6 @@ public record Preset(
                         5e-4,
                         5e-3,
                         false,
-                        0,
                         0);
             default -> throw new IllegalArgumentException("--preset: got %s, want fast, best or paper".formatted(name));
         };
@@ -112,6 +77,24 @@ public record Preset(
     /** How the whole model is tuned afterwards; null where it is not. */
     public WholeRun.@Nullable Tune tuning() {
         return tune == 0 ? null : WholeRun.Tune.weights(tune);
+    }
+
+    private static Preset blockAp(int samples, int saliencySamples, int tune) {
+        return new Preset(
+                "block-ap",
+                samples,
+                512,
+                saliencySamples,
+                8,
+                8,
+                Start.SQUARED_ERROR,
+                TokenWeighting.RELATIVE,
+                0.1,
+                Scale.RELATIVE,
+                5e-3,
+                5e-2,
+                true,
+                tune);
     }
 
     /** The preset's method, on groups of 64 weights of 2 bits. */
@@ -140,6 +123,6 @@ public record Preset(
      */
     public RunSettings settings(Path model, Path out, List<Path> texts, RunSettings.Machine machine) {
         RunSettings.Calibration calibration = new RunSettings.Calibration(texts, samples, tokens, saliencySamples);
-        return new RunSettings(model, out, retraining(), Map.of(), null, budget, 0, calibration, machine, 0, false);
+        return new RunSettings(model, out, retraining(), Map.of(), null, 0, 0, calibration, machine, 0, false);
     }
 }

@@ -74,7 +74,7 @@ public final class QuantizationRun {
             QuantizationRun run = new QuantizationRun(settings, listener, original);
             run.requireGridFits(settings.kept());
             require(
-                    !java.nio.file.Files.exists(RunFolder.start(settings.out())),
+                    !Files.exists(RunFolder.start(settings.out())),
                     "%s: got a run that is tuned too and was not finished: go on with the same --tune and --resume, or choose"
                             + " another --out",
                     settings.out());

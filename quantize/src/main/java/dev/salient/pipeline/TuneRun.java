@@ -40,21 +40,6 @@ public final class TuneRun {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final TypeReference<List<Point>> POINTS = new TypeReference<>() {};
 
-    /** Who listens where nothing runs. */
-    private static final RunListener NOBODY = new RunListener() {
-        @Override
-        public void planned(Plan plan) {}
-
-        @Override
-        public void began(String part, long steps) {}
-
-        @Override
-        public void reached(long steps) {}
-
-        @Override
-        public void note(String line) {}
-    };
-
     /** Looks at the held-out loss in a run, beside the first. */
     private static final int CHECKS = 16;
 
@@ -147,7 +132,7 @@ public final class TuneRun {
     }
 
     private Outcome tune(RunFolder folder) throws IOException {
-        Tuner.Text text = text();
+        Tuner.Text text = text(settings, original);
         JsonNode source = sourceManifest();
         folder.settle(manifest(source, text));
         RunSettings.Machine machine = settings.machine();
@@ -195,10 +180,12 @@ public final class TuneRun {
      */
     static void requirePossible(Settings settings) throws IOException {
         try (Checkpoint original = Checkpoints.open(settings.original())) {
-            TuneRun run = new TuneRun(settings, NOBODY, original, original);
-            Tuner.steps(settings.tuning(), run.text().training().size());
+            Tuner.steps(settings.tuning(), text(settings, original).training().size());
             TuneMemory.room(
-                    run.config, settings.tuning(), settings.calibration().tokens(), settings.machine());
+                    original.weights().config(),
+                    settings.tuning(),
+                    settings.calibration().tokens(),
+                    settings.machine());
         }
     }
 
@@ -262,14 +249,11 @@ public final class TuneRun {
         TensorState.write(folder.tuningState(), Map.of("curve", JSON.writeValueAsString(curve)), tuner.state());
     }
 
-    private Tuner.Text text() throws IOException {
+    private static Tuner.Text text(Settings settings, Checkpoint original) throws IOException {
         RunSettings.Calibration calibration = settings.calibration();
         int tokens = calibration.tokens();
-        require(
-                tokens <= config.contextLength(),
-                "--tokens: got %d, want at most %d, the model's context",
-                tokens,
-                config.contextLength());
+        int context = original.weights().config().contextLength();
+        require(tokens <= context, "--tokens: got %d, want at most %d, the model's context", tokens, context);
         Corpus corpus = Corpus.read(calibration.files(), original.expectTokenizer());
         int heldOut = Math.max(tokens, corpus.length() / HELD_OUT_SHARE);
         require(

@@ -7,11 +7,23 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
 
 /** What tests of whole runs share: who listens, what stops them, what they leave. */
 final class Runs {
     private Runs() {}
+
+    /** A tiny model, {@code model}, and 1500 random letters, {@code text.txt}. */
+    static void writeModelAndText(Path folder) throws IOException {
+        TinyLlama.write(folder.resolve("model"), 7);
+        Random random = new Random(2);
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < 1500; i++) {
+            text.append((char) ('a' + random.nextInt(26)));
+        }
+        Files.writeString(folder.resolve("text.txt"), text);
+    }
 
     /** Every file of a folder but the log, which holds times: its name, size and content. */
     static Map<String, String> files(Path folder) throws IOException {

@@ -28,7 +28,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,13 +44,7 @@ class TuneRunTest {
 
     @BeforeEach
     void quantize() throws IOException {
-        TinyLlama.write(folder.resolve("model"), 7);
-        Random random = new Random(2);
-        StringBuilder text = new StringBuilder();
-        for (int i = 0; i < 1500; i++) {
-            text.append((char) ('a' + random.nextInt(26)));
-        }
-        Files.writeString(folder.resolve("text.txt"), text);
+        Runs.writeModelAndText(folder);
         QuantizationRun.run(
                 new RunSettings(
                         folder.resolve("model"),

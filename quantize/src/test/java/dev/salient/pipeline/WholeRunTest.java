@@ -19,7 +19,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,13 +35,7 @@ class WholeRunTest {
 
     @BeforeEach
     void writeModelAndText() throws IOException {
-        TinyLlama.write(folder.resolve("model"), 7);
-        Random random = new Random(2);
-        StringBuilder text = new StringBuilder();
-        for (int i = 0; i < 1500; i++) {
-            text.append((char) ('a' + random.nextInt(26)));
-        }
-        Files.writeString(folder.resolve("text.txt"), text);
+        Runs.writeModelAndText(folder);
     }
 
     private RunSettings settings(String out, boolean resume) {

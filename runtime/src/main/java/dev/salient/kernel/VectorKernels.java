@@ -1,5 +1,6 @@
 package dev.salient.kernel;
 
+import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
 import java.util.IdentityHashMap;
@@ -59,9 +60,10 @@ final class VectorKernels implements Kernels {
         team.run(few.items(team.size()), few);
     }
 
-    private boolean isAnyReordered(List<PackedWeight> weights) {
+    private static boolean isAnyReordered(List<PackedWeight> weights) {
         for (int i = 0; i < weights.size(); i++) {
-            if (prepare(weights.get(i)).order() != null) {
+            PackedWeight weight = weights.get(i);
+            if ((weight instanceof LowRank sum ? sum.base() : weight) instanceof Reordered) {
                 return true;
             }
         }

@@ -38,7 +38,6 @@ import picocli.CommandLine.Option;
         header = "Make a model small: 1 to 4 bits a weight, calibrated and partially retrained.",
         description = "Writes a folder in GPTQ format, with a PEFT adapter, that Hugging Face tools and Salient read.")
 final class QuantizeCommand implements Command {
-
     private static final Pattern KEPT = Pattern.compile("(\\d+)\\.(q|k|v|o|gate|up|down)=q([348])");
 
     @Mixin
@@ -95,8 +94,8 @@ final class QuantizeCommand implements Command {
             names = "--keep-budget",
             paramLabel = "BITS",
             description = "Extra bits per weight, in all, that may be spent on linears that make massive activations."
-                    + " Default: by preset.")
-    private @Nullable Double budget;
+                    + " Default: ${DEFAULT-VALUE}.")
+    private double budget;
 
     @Option(
             names = "--target-bpw",
@@ -130,22 +129,20 @@ final class QuantizeCommand implements Command {
     @Override
     public void check() {
         settings();
-        tunedOn();
+        tuning();
     }
 
-    /** Windows of text to tune on, 0 for none. */
-    private int tunedOn() {
-        int windows = tune == null ? method.preset().tune() : tune;
+    /** How the whole model is tuned afterwards; null where it is not. */
+    private WholeRun.@Nullable Tune tuning() {
+        int windows = tune == null ? 0 : tune;
         require(windows >= 0, "--tune: got %d, want a number of windows, or 0", windows);
-        if (windows > 0) {
-            WholeRun.Tune.weights(windows); // refuses too few
-        }
-
+        WholeRun.Tune own = windows == 0 ? null : WholeRun.Tune.weights(windows);
+        WholeRun.Tune asked = tune == null ? method.preset().tuning() : own;
         require(
-                windows == 0 || !calibration.isEmpty(),
+                asked == null || !calibration.isEmpty(),
                 "--tune %d: got no --calibration, want texts to learn from, or --tune 0",
-                windows);
-        return windows;
+                asked == null ? 0 : asked.windows());
+        return asked;
     }
 
     private RunSettings settings() {
@@ -163,7 +160,7 @@ final class QuantizeCommand implements Command {
                 chosen,
                 kept(),
                 imatrix,
-                budget == null ? (target == 0 ? preset.budget() : 0) : budget,
+                budget,
                 target,
                 new RunSettings.Calibration(
                         calibration,
@@ -178,11 +175,11 @@ final class QuantizeCommand implements Command {
     @Override
     public void run(Console console) throws IOException {
         RunSettings settings = settings();
-        int windows = tunedOn();
-        if (windows > 0) {
+        WholeRun.Tune tuning = tuning();
+        if (tuning != null) {
             TuneRun.Outcome tuned;
             try (ConsoleListener listener = new ConsoleListener(console)) {
-                tuned = WholeRun.run(settings, WholeRun.Tune.weights(windows), listener);
+                tuned = WholeRun.run(settings, tuning, listener);
             }
             TuneCommand.show(console, tuned);
             return;

@@ -13,7 +13,6 @@ import dev.salient.model.LinearId;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
-import dev.salient.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -87,14 +86,7 @@ public final class AwqLinears implements LinearReader {
         int groups = in / size;
         MemorySegment words = codes.expectRaw(StoredType.I32, in, out / PER_WORD);
         MemorySegment zeros = store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, out / PER_WORD);
-        StoredTensor scales = store.expect(module + ".scales");
-        MemorySegment stored = scales.expectHalves(arena, groups, out);
-        for (long i = 0; i < (long) groups * out; i++) {
-            if (!Float.isFinite(DType.F16.get(stored, i))) {
-                throw new FormatException(
-                        "%s: got %s at %d, want a finite number", scales.place(), DType.F16.get(stored, i), i);
-            }
-        }
+        MemorySegment stored = store.expect(module + ".scales").expectScales(arena, groups, out);
         return new GroupAffine(
                 out, in, BITS, size, rows(words, out, in), transposed(stored, out, groups), bytes(zeros, out, groups));
     }

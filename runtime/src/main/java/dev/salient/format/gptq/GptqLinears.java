@@ -12,7 +12,6 @@ import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
-import dev.salient.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -49,9 +48,9 @@ record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements
         GptqPacking packing = new GptqPacking(
                 codes.expectRaw(StoredType.I32, wordsOf(in, bits), out),
                 store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, wordsOf(out, bits)),
-                store.expect(module + ".scales").expectHalves(arena, groups, out));
+                store.expect(module + ".scales").expectScales(arena, groups, out));
         int[] channels = findOrder(module, in, groupSize);
-        expectUsable(module, packing, bits);
+        expectZeros(module, packing, bits);
         GroupAffine weight =
                 packing.unpack(new GptqPacking.Sizes(out, in, bits, groupSize), channels, config.zeroOffset(), arena);
         return channels == null ? weight : new Reordered(weight, channels);
@@ -88,13 +87,8 @@ record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements
         return inOrder ? null : channels;
     }
 
-    private void expectUsable(String module, GptqPacking packing, int bits) throws FormatException {
-        long bad = packing.indexOfBadScale();
-        if (bad >= 0) {
-            throw new FormatException(
-                    "%s: got %s at %d, want a finite number",
-                    store.expect(module + ".scales").place(), DType.F16.get(packing.scales(), bad), bad);
-        }
+    private void expectZeros(String module, GptqPacking packing, int bits) throws FormatException {
+
         int most = (1 << bits) - 1;
         long count = packing.zeros().byteSize() * Byte.SIZE / bits;
         for (long i = 0; config.zeroOffset() == 1 && i < count; i++) {

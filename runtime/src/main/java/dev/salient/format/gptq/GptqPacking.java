@@ -4,7 +4,6 @@ import static dev.salient.tensor.Preconditions.require;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.salient.packed.GroupAffine;
-import dev.salient.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -173,15 +172,5 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
                 }
             }
         }
-    }
-
-    /** The index of the first scale that is infinite or NaN; -1 where there is none. */
-    long indexOfBadScale() {
-        for (long i = 0; i < scales.byteSize() / Short.BYTES; i++) {
-            if (!Float.isFinite(DType.F16.get(scales, i))) {
-                return i;
-            }
-        }
-        return -1;
     }
 }

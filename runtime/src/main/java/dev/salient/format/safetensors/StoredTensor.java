@@ -42,20 +42,27 @@ public record StoredTensor(String place, StoredType type, Shape shape, MemorySeg
     }
 
     /**
-     * This tensor's numbers as fp16, where it holds real ones of this shape that fp16 holds, infinite ones and NaN among them.
+     * This tensor's numbers as fp16, where it holds finite ones of this shape that fp16 holds: scales of groups.
+     *
      *
      * @param arena owns the numbers where they are not fp16 in the file
      */
-    public MemorySegment expectHalves(Arena arena, int... dimensions) throws FormatException {
-        if (type == StoredType.F16) {
-            return expectRaw(StoredType.F16, dimensions);
+    public MemorySegment expectScales(Arena arena, int... dimensions) throws FormatException {
+        Tensor numbers = expectReal(dimensions);
+        for (long i = 0; i < shape.elementCount(); i++) {
+            if (!Float.isFinite(numbers.get(i))) {
+                throw new FormatException("%s: got %s at %d, want a finite number", place, numbers.get(i), i);
+            }
         }
-        Tensor wide = expectReal(dimensions);
+        return type == StoredType.F16 ? data : halves(numbers, arena);
+    }
+
+    private MemorySegment halves(Tensor wide, Arena arena) throws FormatException {
         MemorySegment halves = arena.allocate(shape.elementCount() * Short.BYTES, Short.BYTES);
         for (long i = 0; i < shape.elementCount(); i++) {
             float value = wide.get(i);
             DType.F16.set(halves, i, value);
-            if (Float.isFinite(value) && DType.F16.get(halves, i) != value) {
+            if (DType.F16.get(halves, i) != value) {
                 throw new FormatException("%s: got %s at %d, want a number that F16 holds", place, value, i);
             }
         }
