@@ -5,6 +5,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
@@ -89,6 +90,8 @@ public record ModelSummary(
             case SuperBlocks blocks -> blocks.format().name();
             case GroupAffine affine ->
                 affine.bits() + " bit " + (affine.groupSize() == affine.in() ? "per row" : "g" + affine.groupSize());
+            case AdditiveCodebook codebooks ->
+                "%dx%d g%d".formatted(codebooks.codebookCount(), codebooks.bits(), codebooks.groupSize());
             case Reordered reordered -> formatOf(reordered.base()) + " act-order";
             case LowRank adapted -> formatOf(adapted.base()) + " + r" + adapted.rank();
         };
@@ -100,6 +103,7 @@ public record ModelSummary(
             case Dense dense -> dense.storedBytes() * Byte.SIZE;
             case ScaledGroups groups -> groups.storedBytes() * Byte.SIZE;
             case SuperBlocks blocks -> blocks.storedBytes() * Byte.SIZE;
+            case AdditiveCodebook codebooks -> codebooks.storedBytes() * Byte.SIZE;
             case GroupAffine affine ->
                 (affine.codes().byteSize() + affine.scales().byteSize()) * Byte.SIZE
                         + affine.zeros().byteSize() * affine.bits()

@@ -5,7 +5,8 @@ package dev.salient.packed;
  *
  * <p>{@link #decodeRow} is the definition of the values; kernels are fast ways to the same numbers.
  */
-public sealed interface PackedWeight permits Dense, GroupAffine, Reordered, ScaledGroups, SuperBlocks, LowRank {
+public sealed interface PackedWeight
+        permits Dense, GroupAffine, AdditiveCodebook, Reordered, ScaledGroups, SuperBlocks, LowRank {
     /** Output channels: rows. */
     int out();
 

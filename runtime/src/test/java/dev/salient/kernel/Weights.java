@@ -1,5 +1,6 @@
 package dev.salient.kernel;
 
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
@@ -129,6 +130,23 @@ final class Weights {
         return error;
     }
 
+    /**
+     * Codebooks.
+     *
+     * @param shape [codebookCount, 2^bits, groupSize]
+     */
+    static AdditiveCodebook codebooks(Shape shape, int[] size, Fill fill, Random random) {
+        int last = shape.dimension(1) - 1;
+        int count = size[0] * (size[1] / shape.dimension(2)) * shape.dimension(0);
+        int[] codes = switch (fill) {
+            case RANDOM -> random.ints(count, 0, last + 1).toArray();
+            case ALL_MINIMUM -> new int[count];
+            case ALL_MAXIMUM -> IntStream.generate(() -> last).limit(count).toArray();
+        };
+        float[] vectors = gaussians((int) shape.elementCount(), random);
+        return AdditiveCodebook.of(shape, codes, vectors, gaussians(size[0], random));
+    }
+
     static LowRank adapted(PackedWeight base, int rank, Random random) {
         Tensor a = tensor(DType.F16, rank, base.in(), random);
         Tensor b = tensor(DType.F32, base.out(), rank, random);
@@ -157,6 +175,17 @@ final class Weights {
         for (int i = 0; i < in; i++) {
             sizes[i] = Math.abs(values[i]) + 2 * Math.abs(offset(weight, row, i));
         }
+        if (weight instanceof AdditiveCodebook codebooks) { // vectors of one group may cancel out
+            for (int i = 0; i < in; i++) {
+                double size = 0;
+                for (int m = 0; m < codebooks.codebookCount(); m++) {
+                    long entry = (long) m * codebooks.entries() + codebooks.code(row, i / codebooks.groupSize(), m);
+                    size += Math.abs(
+                            codebooks.codebooks().get(entry * codebooks.groupSize() + i % codebooks.groupSize()));
+                }
+                sizes[i] = Math.abs(codebooks.scale(row)) * size;
+            }
+        }
         if (weight instanceof LowRank sum) {
             double[] base = magnitudes(sum.base(), row);
             for (int i = 0; i < in; i++) {
@@ -174,6 +203,7 @@ final class Weights {
         return switch (weight) {
             case Dense dense -> 0;
             case LowRank sum -> 0;
+            case AdditiveCodebook codebooks -> 0;
             case Reordered reordered -> {
                 int[] channels = reordered.channels();
                 int stored = 0;
@@ -215,6 +245,7 @@ final class Weights {
     static double tableError(PackedWeight weight, int row, float[] x, int at) {
         return switch (weight) {
             case Dense dense -> 0;
+            case AdditiveCodebook codebooks -> 0;
             case LowRank sum -> tableError(sum.base(), row, x, at);
             case Reordered reordered -> {
                 float[] columns = new float[x.length];

@@ -1,5 +1,6 @@
 package dev.salient.format.gguf;
 
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
@@ -82,6 +83,7 @@ record RowEncoding(GgmlType type, boolean exact, Rows rows) {
                 }
                 yield plain(place, affine);
             }
+            case AdditiveCodebook codebooks -> plain(place, codebooks);
             case Reordered reordered -> plain(place, reordered);
             case LowRank adapted ->
                 throw new IllegalArgumentException(

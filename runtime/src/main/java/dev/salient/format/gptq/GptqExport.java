@@ -7,6 +7,7 @@ import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
@@ -91,6 +92,7 @@ public final class GptqExport {
                 throw refused(
                         "%s: got %s, whose scales are in blocks, want a grid of scale and zero point%s",
                         place, blocks.format(), ALTERNATIVES);
+            case AdditiveCodebook codebooks -> throw Payloads.codebooks(place);
             case Reordered reordered -> throw Payloads.actOrder(place);
             case LowRank adapted -> {
                 checkHalf(place + " adapter a", adapted.a());

@@ -6,6 +6,7 @@ import dev.salient.format.WeightError;
 import dev.salient.format.hf.DenseMatrix;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.StoredType;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
@@ -41,11 +42,19 @@ final class Payloads {
             case Dense dense -> Map.of(module + ".weight", of(dense.values()));
             case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
             case SuperBlocks blocks -> Map.of(module + ".weight", dense(blocks));
+            case AdditiveCodebook codebooks -> throw codebooks(module);
             case Reordered reordered -> throw actOrder(module);
             case LowRank adapted ->
                 throw new IllegalArgumentException(
                         "%s: got an adapter of rank %d, want the weight below it".formatted(module, adapted.rank()));
         };
+    }
+
+    /** What is said of codebooks where a grid is wanted. */
+    static IllegalArgumentException codebooks(String place) {
+        return new IllegalArgumentException(
+                "%s: got codebooks, want a grid of scale and zero point; --to aqlm keeps them, --to hf and --to gguf hold their values"
+                        .formatted(place));
     }
 
     /** What is said of a weight that this writer has no form for. */
