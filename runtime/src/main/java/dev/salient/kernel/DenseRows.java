@@ -12,8 +12,8 @@ import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * A few rows of a weight as fp32, and their product with one token: for weights without codes, and those whose groups are
- * too odd for {@link Strips}. One member's own buffers.
+ * A few rows of a weight as fp32, and their product with one token: for weights without codes, those of codebooks, and those whose
+ * groups are too odd for {@link Strips}. One member's own buffers.
  */
 final class DenseRows {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE_ENDIAN);
@@ -27,6 +27,8 @@ final class DenseRows {
     private float[] values = new float[0];
 
     private short[] halves = new short[0];
+    /** [groups], of codebooks. */
+    private int[] places = new int[0];
 
     /** [rows, in]. */
     float[] values() {
@@ -34,12 +36,32 @@ final class DenseRows {
     }
 
     /** Takes rows {@code first} to {@code first + count - 1}. */
-    void load(PackedWeight weight, int first, int count) {
-        in = weight.in();
-        rows = count;
+    void load(Prepared weight, int first, int count) {
+        Codebooks codebooks = weight.codebooks();
+        if (codebooks == null) {
+            load(weight.base(), first, count);
+            return;
+        }
+        makeRoom(codebooks.in(), count);
+        if (places.length < codebooks.groups()) {
+            places = new int[codebooks.groups()];
+        }
+        for (int row = 0; row < rows; row++) {
+            codebooks.decode(first + row, places, values, row * in);
+        }
+    }
+
+    private void makeRoom(int newIn, int newRows) {
+        in = newIn;
+        rows = newRows;
         if (values.length < rows * in) {
             values = new float[rows * in];
         }
+    }
+
+    /** Takes rows {@code first} to {@code first + count - 1} of a weight as it is stored. */
+    void load(PackedWeight weight, int first, int count) {
+        makeRoom(weight.in(), count);
         if (weight instanceof Dense dense) {
             copyValues(dense.values(), (long) first * in, rows * in); // at once: short loops are half prologue
             return;

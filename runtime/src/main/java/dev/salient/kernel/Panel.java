@@ -59,7 +59,7 @@ final class Panel {
     private void unpack(Prepared weight, int first, int count) {
         Strips strips = weight.strips();
         if (strips == null) {
-            dense.load(weight.base(), first, count);
+            dense.load(weight, first, count);
             transpose(weight.in(), count);
             return;
         }

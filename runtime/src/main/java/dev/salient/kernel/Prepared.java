@@ -11,12 +11,14 @@ import org.jspecify.annotations.Nullable;
  *
  * @param base the weight without its adapter, columns in their stored order
  * @param strips the base's codes rearranged; null where it has none
+ * @param codebooks the base's codebooks; null where it has none
  * @param adapter null where there is none
  * @param order in which the base's columns are stored; null where it is that of the channels
  */
 record Prepared(
         PackedWeight base,
         @Nullable Strips strips,
+        @Nullable Codebooks codebooks,
         @Nullable Adapter adapter,
         @Nullable Reordered order) {
     static Prepared of(PackedWeight weight, Team team) {
@@ -25,12 +27,13 @@ record Prepared(
 
         PackedWeight base = order == null ? below : order.base();
         Strips strips = Strips.canHold(base) ? Strips.of(base, team) : null;
-        return new Prepared(base, strips, weight instanceof LowRank sum ? new Adapter(sum) : null, order);
+        Codebooks codebooks = Codebooks.canHold(base) ? Codebooks.of(base) : null;
+        return new Prepared(base, strips, codebooks, weight instanceof LowRank sum ? new Adapter(sum) : null, order);
     }
 
     /** A dense weight. */
     static Prepared of(Dense weight) {
-        return new Prepared(weight, null, null, null);
+        return new Prepared(weight, null, null, null, null);
     }
 
     int out() {

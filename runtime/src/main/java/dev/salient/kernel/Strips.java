@@ -133,7 +133,7 @@ final class Strips {
     }
 
     /** Gives the pages of a mapped file back: they are not needed any more, and are read again where they are. */
-    private static void letGo(MemorySegment data) {
+    static void letGo(MemorySegment data) {
         if (data.isMapped()) {
             data.unload();
         }

@@ -7,7 +7,7 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Products of one or a few tokens with some weights at once, as items for a {@link Team}: strips, or rows without codes.
+ * Products of one or a few tokens with some weights at once, as items for a {@link Team}: strips, or rows where there are none.
  *
  * <p>What depends on the tokens alone, activations ordered for a plane or their product tables, is made once and shared by the
  * weights.
@@ -40,6 +40,8 @@ final class TokenProduct implements Team.Work {
         final StripProduct product = new StripProduct();
         final TableProduct tables = new TableProduct();
         final DenseRows rows = new DenseRows();
+        final CodebookProduct lookups = new CodebookProduct();
+        final MicroKernel kernel = new MicroKernel();
     }
 
     /** Activations of all tokens for one plane, zero and segment size. */
@@ -59,12 +61,23 @@ final class TokenProduct implements Team.Work {
         float[] y = new float[0];
         /** Of each plane. */
         final Slot[] slots = new Slot[2];
+        /** Of each token, where the weight's codebooks use them. */
+        CodebookTables[] tables = new CodebookTables[0];
+        /** The first item that fills them. */
+        int firstTableItem;
         /** [tokens, rank]. */
         float[] inner = new float[0];
         /** The part's first item. */
         int firstItem;
         /** Strips or rows of an item. */
         int itemSize;
+
+        /** The weight's codebooks where tables are used, else null. */
+        @Nullable
+        Codebooks tabled() {
+            Codebooks codebooks = weight().codebooks();
+            return codebooks != null && codebooks.usesTables() ? codebooks : null;
+        }
 
         Prepared weight() {
             return Objects.requireNonNull(weight);
@@ -101,6 +114,41 @@ final class TokenProduct implements Team.Work {
         }
     }
 
+    /** Readies the items that fill tables and says how many there are. */
+    int tableItems() {
+        int items = 0;
+        for (int i = 0; i < partCount; i++) {
+            Part part = parts[i];
+            part.firstTableItem = items;
+            Codebooks codebooks = part.tabled();
+            if (codebooks == null) {
+                continue;
+            }
+            if (part.tables.length < tokens) {
+                part.tables = new CodebookTables[tokens];
+                Arrays.setAll(part.tables, t -> new CodebookTables());
+            }
+            for (int t = 0; t < tokens; t++) {
+                items += part.tables[t].begin(codebooks);
+            }
+        }
+        return items;
+    }
+
+    /** Fills the tables of some groups of one token. */
+    void fillTables(int item, int member) {
+        int i = partCount - 1;
+        while (parts[i].firstTableItem > item || parts[i].tabled() == null) {
+            i--;
+        }
+        Part part = parts[i];
+        Codebooks codebooks = Objects.requireNonNull(part.tabled());
+        int perToken = CodebookTables.items(codebooks);
+        int token = (item - part.firstTableItem) / perToken;
+        part.tables[token].fill(
+                codebooks, (item - part.firstTableItem) % perToken, members[member].kernel, x, token * in);
+    }
+
     /** Readies the items and says how many there are. */
     int items(int threads) {
         int items = 0;
@@ -111,7 +159,8 @@ final class TokenProduct implements Team.Work {
             int units = strips == null ? weight.out() : strips.strips();
             long unitBytes = Math.max(1, weight.base().storedBytes() / units);
             int fair = Math.max(1, units / (4 * threads));
-            part.itemSize = (int) Math.max(1, Math.min(fair, ITEM_BYTES / unitBytes));
+            // tables are brought into the cache for many rows
+            part.itemSize = part.tabled() != null ? fair : (int) Math.max(1, Math.min(fair, ITEM_BYTES / unitBytes));
             part.firstItem = items;
             items += (units + part.itemSize - 1) / part.itemSize;
         }
@@ -214,9 +263,17 @@ final class TokenProduct implements Team.Work {
     private void runRows(Part part, int first, Member own) {
         Prepared weight = part.weight();
         int count = Math.min(part.itemSize, weight.out() - first);
-        own.rows.load(weight.base(), first, count);
+        Codebooks tabled = part.tabled();
+        if (tabled == null) {
+            own.rows.load(weight, first, count);
+        }
         for (int t = 0; t < tokens; t++) {
-            own.rows.multiply(x, t * in, part.y, t * weight.out() + first);
+            int to = t * weight.out() + first;
+            if (tabled == null) {
+                own.rows.multiply(x, t * in, part.y, to);
+            } else {
+                own.lookups.multiply(tabled, first, count, part.tables[t].products, part.y, to);
+            }
             Adapter adapter = weight.adapter();
             for (int row = first; adapter != null && row < first + count; row++) {
                 part.y[t * weight.out() + row] += adapter.rowProduct(row, part.inner, t * adapter.rank());

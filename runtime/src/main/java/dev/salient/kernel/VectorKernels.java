@@ -26,6 +26,7 @@ final class VectorKernels implements Kernels {
     private final Team team;
     private final IdentityHashMap<PackedWeight, Prepared> prepared = new IdentityHashMap<>();
     private final TokenProduct few;
+    private final Team.Work fillTables;
     private final Panel[] panels;
     private final VectorAttention[] attentions;
     private float[] attentionStates = new float[0];
@@ -36,6 +37,7 @@ final class VectorKernels implements Kernels {
     VectorKernels(int threads, Activations activations) {
         team = new Team(threads);
         few = new TokenProduct(activations, threads);
+        fillTables = few::fillTables;
         panelTokens = activations == Activations.F32 ? MicroKernel.ROWS : activations.mostTokens() + 1;
         panels = new Panel[threads];
         attentions = new VectorAttention[threads];
@@ -57,7 +59,7 @@ final class VectorKernels implements Kernels {
         for (int i = 0; i < weights.size(); i++) {
             few.add(prepare(weights.get(i)), ys.get(i));
         }
-        team.run(few.items(team.size()), few);
+        runFew();
     }
 
     private static boolean isAnyReordered(List<PackedWeight> weights) {
@@ -79,6 +81,14 @@ final class VectorKernels implements Kernels {
         }
         few.begin(tokens, weight.in(), columns);
         few.add(weight, y);
+        runFew();
+    }
+
+    private void runFew() {
+        int tables = few.tableItems();
+        if (tables > 0) {
+            team.run(tables, fillTables);
+        }
         team.run(few.items(team.size()), few);
     }
 

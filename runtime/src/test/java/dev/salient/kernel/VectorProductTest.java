@@ -10,6 +10,7 @@ import dev.salient.packed.Reordered;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.packed.SuperFormat;
 import dev.salient.tensor.DType;
+import dev.salient.tensor.Shape;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
@@ -84,6 +85,27 @@ class VectorProductTest {
         }
     }
 
+    /** From a few rows, which are decoded, to so many that they are looked up; groups that fill registers and others. */
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
+    void productsOfCodebooksAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (int[] shape :
+                new int[][] {{1, 256, 8}, {2, 256, 8}, {2, 256, 16}, {3, 256, 8}, {1, 4096, 8}, {2, 16, 4}}) {
+            for (int least : new int[] {1, 192}) {
+                int[] size = {least + random.nextInt(20), shape[2] * (1 + random.nextInt(20))};
+                PackedWeight weight = Weights.codebooks(Shape.of(shape), size, Fill.RANDOM, random);
+                assertAgrees(least == 1 ? weight : Weights.adapted(weight, 1 + random.nextInt(5), random), random);
+            }
+        }
+    }
+
+    @Test
+    void productsOfLargeCodebooksAgreeWithScalar() {
+        Random random = new Random(1);
+        assertAgrees(Weights.codebooks(Shape.of(1, 65536, 8), new int[] {33, 264}, Fill.RANDOM, random), random);
+    }
+
     @ParameterizedTest(name = "seed {0}")
     @MethodSource("seeds")
     void adaptedProductsAgreeWithScalar(long seed) {
@@ -156,6 +178,12 @@ class VectorProductTest {
                 all.add(Arguments.of(
                         bits + " bits " + fill, Weights.affine(bits, 64, new int[] {5, 128}, fill, random)));
             }
+            for (int rows : new int[] {5, 200}) {
+                Shape shape = Shape.of(2, 256, 8);
+                all.add(Arguments.of(
+                        rows + " rows of codebooks " + fill,
+                        Weights.codebooks(shape, new int[] {rows, 128}, fill, new Random(rows))));
+            }
             for (GroupFormat format : GroupFormat.values()) {
                 Random random = new Random(format.byteCount());
                 all.add(Arguments.of(format + " " + fill, Weights.groups(format, new int[] {5, 256}, fill, random)));
@@ -190,17 +218,21 @@ class VectorProductTest {
     @Test
     void productsDoNotDependOnTheNumberOfThreads() {
         Random random = new Random(3);
-        PackedWeight weight = Weights.affine(2, 64, new int[] {333, 192}, Fill.RANDOM, random);
-        for (int tokens : new int[] {1, 20}) {
-            float[] x = Weights.gaussians(tokens * 192, random);
-            float[] want = new float[tokens * 333];
-            float[] got = new float[tokens * 333];
-            try (VectorKernels one = new VectorKernels(1, Activations.F32);
-                    VectorKernels three = new VectorKernels(3, Activations.F32)) {
-                one.multiply(weight, tokens, x, want);
-                three.multiply(weight, tokens, x, got);
+        int[] size = {333, 192};
+        for (PackedWeight weight : List.of(
+                Weights.affine(2, 64, size, Fill.RANDOM, random),
+                Weights.codebooks(Shape.of(2, 256, 8), size, Fill.RANDOM, random))) {
+            for (int tokens : new int[] {1, 20}) {
+                float[] x = Weights.gaussians(tokens * 192, random);
+                float[] want = new float[tokens * 333];
+                float[] got = new float[tokens * 333];
+                try (VectorKernels one = new VectorKernels(1, Activations.F32);
+                        VectorKernels three = new VectorKernels(3, Activations.F32)) {
+                    one.multiply(weight, tokens, x, want);
+                    three.multiply(weight, tokens, x, got);
+                }
+                assertThat(got).containsExactly(want);
             }
-            assertThat(got).containsExactly(want);
         }
     }
 
