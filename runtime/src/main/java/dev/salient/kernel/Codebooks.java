@@ -1,53 +1,25 @@
 package dev.salient.kernel;
 
-import static java.lang.invoke.MethodHandles.lookup;
-import static java.lang.invoke.MethodType.methodType;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
-import static jdk.incubator.vector.VectorOperators.LSHL;
-import static jdk.incubator.vector.VectorOperators.S2I;
 
 import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
-import java.util.Arrays;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * A weight of codebooks as arrays: codes as they are stored, small codebooks as fp32, large ones of fp16 as they are, for the
  * bits of a codebook that miss the caches cost more than its conversion.
- *
- * <p>Rows are decoded by gathering: a code brings one vector of a codebook, which lies in one or two registers.
  */
 final class Codebooks {
     /** Rows from which tables ({@link CodebookTables}) pay for themselves. */
-    private static final int LEAST_ROWS = 192;
+    private static final int LEAST_ROWS = 64;
 
     /** Entries from which an fp16 codebook stays fp16. */
     private static final int LARGE = 4096;
 
-    /** Numbers taken at once: no more than a group of 8 has. */
-    private static final int LENGTH = Math.min(8, Lanes.COUNT);
-
-    private static final VectorSpecies<Float> FLOATS =
-            VectorSpecies.of(float.class, VectorShape.forBitSize(LENGTH * Float.SIZE));
-    private static final VectorSpecies<Integer> INTS =
-            VectorSpecies.of(int.class, VectorShape.forBitSize(LENGTH * Integer.SIZE));
-    private static final VectorSpecies<Short> SHORTS =
-            VectorSpecies.of(short.class, VectorShape.forBitSize(LENGTH * Short.SIZE));
-
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE_ENDIAN);
-
-    /** {@code kernel(codebook, places, groups, groupSize, scale, values, to)} adds a vector to each group of a row. */
-    private static final MethodHandle[] ADD_FLOATS = adder("addFloats", float[].class);
-
-    private static final MethodHandle[] ADD_HALVES = adder("addHalves", short[].class);
 
     private final int out;
     private final int in;
@@ -95,21 +67,6 @@ final class Codebooks {
         scales = weight.scales().toFloats();
         panels = usesTables() ? CodebookTables.panels(this) : new float[0];
         Strips.letGo(codes);
-    }
-
-    private static MethodHandle[] adder(String name, Class<?> codebook) {
-        return Apart.method(
-                lookup(),
-                name,
-                methodType(
-                        void.class,
-                        codebook,
-                        int[].class,
-                        int.class,
-                        int.class,
-                        float.class,
-                        float[].class,
-                        int.class));
     }
 
     /** Whether a weight has codebooks whose vectors fill registers. */
@@ -172,30 +129,21 @@ final class Codebooks {
         return scales[row];
     }
 
-    /**
-     * Writes the values of one row.
-     *
-     * @param places buffer, [groups]; overwritten
-     * @param values [in] from {@code to}; overwritten
-     */
-    void decode(int row, int[] places, float[] values, int to) {
-        Arrays.fill(values, to, to + in, 0);
-        int groups = groups();
-        try {
-            for (int m = 0; m < count; m++) {
-                findPlaces(row, m, places);
-                if (halves.length > 0) {
-                    ADD_HALVES[0].invokeExact(halves[m], places, groups, groupSize, scales[row], values, to);
-                } else {
-                    ADD_FLOATS[0].invokeExact(floats[m], places, groups, groupSize, scales[row], values, to);
-                }
-            }
-        } catch (Throwable e) {
-            throw Apart.thrown(e);
-        }
+    /** [entries, groupSize] of codebook {@code m}, fp16, where it is large. */
+    short[] halves(int m) {
+        return halves[m];
     }
 
-    private void findPlaces(int row, int m, int[] places) {
+    boolean areHalves() {
+        return halves.length > 0;
+    }
+
+    /**
+     * Where the vectors of a row begin in a codebook.
+     *
+     * @param places [groups], overwritten
+     */
+    void findPlaces(int row, int m, int[] places) {
         int groups = groups();
         int at = row * rowCodes() + m;
         int mask = entries - 1;
@@ -206,37 +154,6 @@ final class Codebooks {
         } else {
             for (int g = 0; g < groups; g++) {
                 places[g] = (shortCodes[at + g * count] & mask) * groupSize;
-            }
-        }
-    }
-
-    static void addFloats(
-            float[] codebook, int[] places, int groups, int groupSize, float scale, float[] values, int to) {
-        for (int k = 0; k < groupSize; k += LENGTH) {
-            for (int g = 0; g < groups; g++) {
-                int at = to + g * groupSize + k;
-                FloatVector sum = FloatVector.fromArray(FLOATS, values, at);
-                FloatVector.fromArray(FLOATS, codebook, places[g] + k)
-                        .fma(FloatVector.broadcast(FLOATS, scale), sum)
-                        .intoArray(values, at);
-            }
-        }
-    }
-
-    static void addHalves(
-            short[] codebook, int[] places, int groups, int groupSize, float scale, float[] values, int to) {
-        FloatVector factor = FloatVector.broadcast(FLOATS, 0x1p112f).mul(scale); // see Lanes.halves
-        for (int k = 0; k < groupSize; k += LENGTH) {
-            for (int g = 0; g < groups; g++) {
-                int at = to + g * groupSize + k;
-                FloatVector sum = FloatVector.fromArray(FLOATS, values, at);
-                IntVector bits = (IntVector)
-                        ShortVector.fromArray(SHORTS, codebook, places[g] + k).convertShape(S2I, INTS, 0);
-                bits.lanewise(LSHL, 13)
-                        .and(0x8FFF_FFFF)
-                        .reinterpretAsFloats()
-                        .fma(factor, sum)
-                        .intoArray(values, at);
             }
         }
     }

@@ -27,8 +27,7 @@ final class DenseRows {
     private float[] values = new float[0];
 
     private short[] halves = new short[0];
-    /** [groups], of codebooks. */
-    private int[] places = new int[0];
+    private final CodebookRows codebookRows = new CodebookRows();
 
     /** [rows, in]. */
     float[] values() {
@@ -43,11 +42,8 @@ final class DenseRows {
             return;
         }
         makeRoom(codebooks.in(), count);
-        if (places.length < codebooks.groups()) {
-            places = new int[codebooks.groups()];
-        }
         for (int row = 0; row < rows; row++) {
-            codebooks.decode(first + row, places, values, row * in);
+            codebookRows.decode(codebooks, first + row, values, row * in);
         }
     }
 

@@ -41,6 +41,7 @@ final class TokenProduct implements Team.Work {
         final TableProduct tables = new TableProduct();
         final DenseRows rows = new DenseRows();
         final CodebookProduct lookups = new CodebookProduct();
+        final CodebookRows gathered = new CodebookRows();
         final MicroKernel kernel = new MicroKernel();
     }
 
@@ -264,15 +265,20 @@ final class TokenProduct implements Team.Work {
         Prepared weight = part.weight();
         int count = Math.min(part.itemSize, weight.out() - first);
         Codebooks tabled = part.tabled();
-        if (tabled == null) {
+        Codebooks gathered = tokens == 1 && tabled == null ? weight.codebooks() : null;
+        if (tabled == null && gathered == null) {
             own.rows.load(weight, first, count);
         }
         for (int t = 0; t < tokens; t++) {
             int to = t * weight.out() + first;
-            if (tabled == null) {
-                own.rows.multiply(x, t * in, part.y, to);
-            } else {
+            if (tabled != null) {
                 own.lookups.multiply(tabled, first, count, part.tables[t].products, part.y, to);
+            } else if (gathered != null) {
+                for (int row = 0; row < count; row++) {
+                    part.y[to + row] = own.gathered.multiply(gathered, first + row, x, t * in);
+                }
+            } else {
+                own.rows.multiply(x, t * in, part.y, to);
             }
             Adapter adapter = weight.adapter();
             for (int row = first; adapter != null && row < first + count; row++) {

@@ -92,7 +92,7 @@ class VectorProductTest {
         Random random = new Random(seed);
         for (int[] shape :
                 new int[][] {{1, 256, 8}, {2, 256, 8}, {2, 256, 16}, {3, 256, 8}, {1, 4096, 8}, {2, 16, 4}}) {
-            for (int least : new int[] {1, 192}) {
+            for (int least : new int[] {1, 64}) {
                 int[] size = {least + random.nextInt(20), shape[2] * (1 + random.nextInt(20))};
                 PackedWeight weight = Weights.codebooks(Shape.of(shape), size, Fill.RANDOM, random);
                 assertAgrees(least == 1 ? weight : Weights.adapted(weight, 1 + random.nextInt(5), random), random);
@@ -178,7 +178,7 @@ class VectorProductTest {
                 all.add(Arguments.of(
                         bits + " bits " + fill, Weights.affine(bits, 64, new int[] {5, 128}, fill, random)));
             }
-            for (int rows : new int[] {5, 200}) {
+            for (int rows : new int[] {5, 80}) {
                 Shape shape = Shape.of(2, 256, 8);
                 all.add(Arguments.of(
                         rows + " rows of codebooks " + fill,

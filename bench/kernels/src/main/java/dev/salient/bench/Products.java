@@ -2,6 +2,7 @@ package dev.salient.bench;
 
 import dev.salient.kernel.Activations;
 import dev.salient.kernel.Kernels;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.PackedWeight;
@@ -11,6 +12,7 @@ import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -56,7 +58,11 @@ public class Products {
         Q8_0,
         F16,
         BF16,
-        F32
+        F32,
+        BOOKS_1X8,
+        BOOKS_2X8,
+        BOOKS_2X8_G16,
+        BOOKS_1X16
     }
 
     @Param
@@ -79,6 +85,10 @@ public class Products {
             case F16 -> dense(DType.F16, random);
             case BF16 -> dense(DType.BF16, random);
             case F32 -> dense(DType.F32, random);
+            case BOOKS_1X8 -> codebooks(Shape.of(1, 256, 8), random);
+            case BOOKS_2X8 -> codebooks(Shape.of(2, 256, 8), random);
+            case BOOKS_2X8_G16 -> codebooks(Shape.of(2, 256, 16), random);
+            case BOOKS_1X16 -> codebooks(Shape.of(1, 65536, 8), random);
             default -> groups(GroupFormat.valueOf(grid.name()), random);
         };
         x = new float[MANY * IN];
@@ -94,6 +104,16 @@ public class Products {
             type.set(data, i, (float) random.nextGaussian());
         }
         return new Dense(new Tensor(type, Shape.of(OUT, IN), data));
+    }
+
+    private static PackedWeight codebooks(Shape shape, Random random) {
+        int codes = OUT * (IN / shape.dimension(2)) * shape.dimension(0);
+        float[] vectors = new float[(int) shape.elementCount()];
+        float[] scales = new float[OUT];
+        Arrays.setAll(vectors, i -> (float) random.nextGaussian());
+        Arrays.fill(scales, 1);
+        return AdditiveCodebook.of(
+                shape, random.ints(codes, 0, shape.dimension(1)).toArray(), vectors, scales);
     }
 
     private static PackedWeight groups(GroupFormat format, Random random) {
