@@ -45,7 +45,7 @@ final class EvaluateCommand implements Command {
             arity = "1..*",
             paramLabel = "MODEL",
             description =
-                    "Hugging Face folders (dense, AWQ, or GPTQ with or without an adapter), GGUF files, or ORG/NAME of"
+                    "Hugging Face folders (dense, AWQ, AQLM, or GPTQ with or without an adapter), GGUF files, or ORG/NAME of"
                             + " models that pull fetched.")
     private List<String> sources = List.of(); // a converter's failure would not be said for any but the first
 

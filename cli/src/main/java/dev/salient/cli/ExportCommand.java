@@ -32,6 +32,7 @@ import picocli.CommandLine.Option;
             "hf: a folder of plain numbers, the values that codes stand for, which Transformers loads like any model;"
                     + " adapters are folded in, or a PEFT folder inside it with --adapters peft.",
             "gptq: a folder of packed codes that Transformers, GPTQModel and vLLM read, adapters as a PEFT folder inside it.",
+            "aqlm: a folder of codebooks that Transformers reads with the package aqlm, adapters likewise.",
             "What a format can't hold exactly is refused, or rounded where a type is asked for; the error of rounding is"
                     + " measured and said."
         })
@@ -39,7 +40,7 @@ final class ExportCommand implements Command {
     @Mixin
     private final ModelArgument model = new ModelArgument();
 
-    @Option(names = "--to", required = true, paramLabel = "FORMAT", description = "gguf, gptq or hf.")
+    @Option(names = "--to", required = true, paramLabel = "FORMAT", description = "gguf, gptq, aqlm or hf.")
     private String format = "";
 
     @Option(
@@ -66,7 +67,7 @@ final class ExportCommand implements Command {
             names = "--dtype",
             paramLabel = "TYPE",
             description =
-                    "hf: the type of every matrix; gptq: of embeddings and head that are in groups: f16, bf16, f32."
+                    "hf: the type of every matrix; gptq, aqlm: of embeddings and head that are in groups: f16, bf16, f32."
                             + " Default: f16.")
     private @Nullable String dtype;
 
@@ -118,7 +119,7 @@ final class ExportCommand implements Command {
     private ExportTarget target() {
         return switch (format) {
             case "gguf" -> {
-                requireAbsent("--dtype", dtype, "hf or gptq");
+                requireAbsent("--dtype", dtype, "hf, gptq or aqlm");
                 requireAbsent("--adapters", adapters, "hf");
                 requireAbsent("--zero-points", zeroPoints, "gptq");
                 yield new GgufTarget(
@@ -143,7 +144,14 @@ final class ExportCommand implements Command {
                         choice("--dtype", dtype, DType.F16),
                         force);
             }
-            default -> throw new IllegalArgumentException("--to: got %s, want gguf, gptq or hf".formatted(format));
+            case "aqlm" -> {
+                requireNothingOfGguf();
+                requireAbsent("--adapters", adapters, "hf");
+                requireAbsent("--zero-points", zeroPoints, "gptq");
+                yield new AqlmTarget(out, model.path(), choice("--dtype", dtype, DType.F16), force);
+            }
+            default ->
+                throw new IllegalArgumentException("--to: got %s, want gguf, gptq, aqlm or hf".formatted(format));
         };
     }
 

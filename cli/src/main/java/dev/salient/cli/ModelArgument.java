@@ -13,7 +13,7 @@ public final class ModelArgument {
             paramLabel = "MODEL",
             converter = ModelPath.class,
             description =
-                    "A Hugging Face folder (dense, AWQ, or GPTQ with or without an adapter), a GGUF file, or ORG/NAME of"
+                    "A Hugging Face folder (dense, AWQ, AQLM, or GPTQ with or without an adapter), a GGUF file, or ORG/NAME of"
                             + " a model that pull fetched.")
     private Path model = Path.of("");
 

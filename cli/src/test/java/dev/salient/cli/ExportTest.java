@@ -8,9 +8,11 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.format.gptq.AdapterFiles;
+import dev.salient.format.gptq.QuantizedFolder;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.Shape;
@@ -18,9 +20,11 @@ import dev.salient.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -88,7 +92,7 @@ class ExportTest {
     @Test
     void exportSaysWhatIsWrongInOneLine() throws IOException {
         Path file = folder.resolve("bad.gguf");
-        assertBad("salient: --to: got onnx, want gguf, gptq or hf\n", "--to", "onnx", "--out", file);
+        assertBad("salient: --to: got onnx, want gguf, gptq, aqlm or hf\n", "--to", "onnx", "--out", file);
         assertBad(
                 "salient: --type: got q3, want as-stored, f32, f16, bf16, q8_0 or q4_0\n",
                 "--to",
@@ -254,6 +258,56 @@ class ExportTest {
                 "gptq",
                 "--out",
                 folder.resolve("none"));
+    }
+
+    /** A model whose linears have random codebooks, written as runs write it. */
+    private static Path withCodebooks(Path there) throws IOException {
+        Random random = new Random(8);
+        try (Checkpoint checkpoint = Checkpoints.open(model)) {
+            QuantizedFolder target = QuantizedFolder.open(there, checkpoint);
+            List<BlockWeights> blocks = checkpoint.weights().blocks();
+            for (int b = 0; b < blocks.size(); b++) {
+                Map<Linear, PackedWeight> linears = new EnumMap<>(Linear.class);
+                for (Linear linear : Linear.values()) {
+                    PackedWeight weight = blocks.get(b).linear(linear);
+                    float[] vectors = new float[2 * 256 * 8];
+                    float[] scales = new float[weight.out()];
+                    for (int i = 0; i < vectors.length; i++) {
+                        vectors[i] = (float) random.nextGaussian();
+                    }
+                    Arrays.fill(scales, 0.0625f);
+                    int[] codes = random.ints((long) weight.out() * weight.in() / 4, 0, 256)
+                            .toArray();
+                    linears.put(linear, AdditiveCodebook.of(Shape.of(2, 256, 8), codes, vectors, scales));
+                }
+                target.writeBlock(b, blocks.get(b).withLinears(linears));
+            }
+            target.finish("Nothing.");
+        }
+        return there;
+    }
+
+    @Test
+    void codebooksAreWrittenAsAqlmStoresThem() throws IOException {
+        Path books = withCodebooks(folder.resolve("books"));
+        Path aqlm = folder.resolve("aqlm");
+        Run run = Run.of("export", books, "--to", "aqlm", "--out", aqlm, "--verify");
+        assertThat(run.status()).as(run.err()).isZero();
+        assertThat(run.out()).isEqualTo("""
+                written    %s, %s
+                linears    14 of 2x8 g8
+                verified   21 tensors read back: all equal; logits of 8 tokens at most 0.0 apart
+                """.formatted(aqlm, Words.bytes(TargetFolder.bytes(aqlm))));
+        assertThat(Run.of("inspect", aqlm).out()).contains("2x8 g8");
+        Run dense = Run.of("export", aqlm, "--to", "gguf", "--out", folder.resolve("books.gguf"), "--verify");
+        assertThat(dense.out()).contains("F32        14 linears\n").contains("21 tensors read back: all equal;");
+        assertBad(
+                "salient: " + model
+                        + ": got no linear of codebooks, want a model that has them; --to hf writes plain numbers\n",
+                "--to",
+                "aqlm",
+                "--out",
+                folder.resolve("no-books"));
     }
 
     @Test

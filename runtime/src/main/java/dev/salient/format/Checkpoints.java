@@ -29,7 +29,7 @@ public final class Checkpoints {
     private Checkpoints() {}
 
     /**
-     * Opens a Hugging Face folder (dense, AWQ, or GPTQ with or without a PEFT adapter) or a GGUF file.
+     * Opens a Hugging Face folder (dense, AWQ, AQLM, or GPTQ with or without a PEFT adapter) or a GGUF file.
      *
      * @throws FormatException where a file is not what it should be
      */

@@ -83,7 +83,7 @@ public record ModelSummary(
     }
 
     /** A packed weight's form in a few words. */
-    static String formatOf(PackedWeight weight) {
+    public static String formatOf(PackedWeight weight) {
         return switch (weight) {
             case Dense dense -> dense.values().dtype().name();
             case ScaledGroups groups -> groups.format().name();

@@ -3,6 +3,7 @@ package dev.salient.format;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import dev.salient.format.aqlm.AqlmFolder;
 import dev.salient.format.awq.AwqFolder;
 import dev.salient.format.gguf.Imatrix;
 import dev.salient.format.gptq.QuantizedFolder;
@@ -261,6 +262,12 @@ class FuzzTest {
     void awqFolder() throws IOException {
         Path folder = new AwqFolder(temporary.resolve("awq"), 63).write();
         fuzz("AWQ", ROUNDS, model(folder), folder.resolve("model.safetensors"), folder.resolve("config.json"));
+    }
+
+    @Test
+    void aqlmFolder() throws IOException {
+        Path folder = new AqlmFolder(temporary.resolve("aqlm"), 2, 8).write();
+        fuzz("AQLM", ROUNDS, model(folder), folder.resolve("model.safetensors"), folder.resolve("config.json"));
     }
 
     @Test

@@ -359,9 +359,9 @@ class HostileFolderTest {
 
     @Test
     void otherQuantization() throws IOException {
-        config("\"rms", "\"quantization_config\": {\"quant_method\": \"aqlm\", \"bits\": 2}, \"rms");
+        config("\"rms", "\"quantization_config\": {\"quant_method\": \"hqq\", \"bits\": 2}, \"rms");
         folder.write();
-        assertRefused("config.json: quantization_config: quant_method: got \"aqlm\","
-                + " want \"gptq\" or \"awq\", the quantized folders that are read");
+        assertRefused("config.json: quantization_config: quant_method: got \"hqq\","
+                + " want \"gptq\", \"awq\" or \"aqlm\", the quantized folders that are read");
     }
 }

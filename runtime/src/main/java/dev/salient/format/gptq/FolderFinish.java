@@ -1,8 +1,13 @@
 package dev.salient.format.gptq;
 
+import static dev.salient.tensor.Preconditions.require;
+
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.format.aqlm.AqlmJson;
+import dev.salient.format.aqlm.CodebookShape;
 import dev.salient.format.gptq.GptqConfig.Grid;
 import dev.salient.format.hf.HfCopy;
+import dev.salient.format.hf.HfNames;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.format.safetensors.SafetensorsFile;
 import dev.salient.format.safetensors.SafetensorsWriter;
@@ -10,6 +15,7 @@ import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.Shards;
 import dev.salient.format.safetensors.StoredTensor;
 import dev.salient.format.safetensors.TensorStore;
+import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -36,7 +42,8 @@ final class FolderFinish {
 
     void run(String note) throws IOException {
         Map<LinearId, @Nullable Grid> grids = new LinkedHashMap<>();
-        boolean symmetric = readGrids(grids);
+        AqlmJson codebooks = new AqlmJson();
+        boolean symmetric = readGrids(grids, codebooks);
         FolderSummary summary = new FolderSummary(folder.config(), grids);
         boolean less1 = switch (folder.form().zeroPoints()) {
             case AUTO -> symmetric;
@@ -54,6 +61,11 @@ final class FolderFinish {
         copy.copyBesides(note);
         ObjectNode config = copy.config();
         config.remove("quantization_config");
+        ObjectNode aqlm = codebooks.find();
+        if (aqlm != null) {
+            require(!summary.hasPacked(), "%s: got grids and codebooks, want one kind in a folder", folder.path());
+            config.set("quantization_config", aqlm);
+        }
         if (summary.hasPacked()) {
             ObjectNode quantization = QuantizationJson.of(summary, symmetric, less1 ? GptqConfig.V1 : GptqConfig.V2);
             JsonFiles.write(folder.path().resolve("quantize_config.json"), quantization);
@@ -83,13 +95,17 @@ final class FolderFinish {
     }
 
     /** Adds the grid of every linear; whether all their zero points are in the middle. */
-    private boolean readGrids(Map<LinearId, @Nullable Grid> grids) throws IOException {
+    private boolean readGrids(Map<LinearId, @Nullable Grid> grids, AqlmJson codebooks) throws IOException {
         boolean symmetric = true;
         for (int block = 0; block < folder.config().blockCount(); block++) {
             try (Arena arena = Arena.ofShared()) {
                 SafetensorsFile shard = SafetensorsFile.open(folder.blockFile(block), arena);
                 TensorStore store = TensorStore.of(folder.shardName(block), shard);
                 FolderSummary.addBlock(block, folder.config(), store, grids);
+                for (Linear linear : Linear.values()) {
+                    String module = HfNames.module(new LinearId(block, linear));
+                    codebooks.add(module, CodebookShape.find(store, module));
+                }
                 int offset = shard.metadata().equals(METADATA_V1) ? 1 : 0;
                 symmetric &= FolderSummary.isSymmetric(block, folder.config(), store, offset);
             }
@@ -108,7 +124,7 @@ final class FolderFinish {
             Map<String, Payload> tensors = new LinkedHashMap<>();
             shard.tensors().forEach((name, tensor) -> tensors.put(name, payload(tensor, tensor.data())));
             grids.forEach((id, grid) -> {
-                String name = dev.salient.format.hf.HfNames.module(id) + ".qzeros";
+                String name = HfNames.module(id) + ".qzeros";
                 StoredTensor zeros = shard.tensors().get(name);
                 if (grid != null && zeros != null) {
                     tensors.put(name, payload(zeros, lowered(zeros.data(), grid.bits(), arena)));

@@ -71,7 +71,8 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
         JsonObject quantization = config.findObject(QUANTIZATION);
         if (quantization != null) {
             if (!"gptq".equals(quantization.findString("quant_method"))) {
-                throw quantization.wrong("quant_method", "\"gptq\" or \"awq\", the quantized folders that are read");
+                throw quantization.wrong(
+                        "quant_method", "\"gptq\", \"awq\" or \"aqlm\", the quantized folders that are read");
             }
             return read(quantization);
         }

@@ -1,5 +1,6 @@
 package dev.salient.format.gptq;
 
+import dev.salient.format.aqlm.AqlmLinears;
 import dev.salient.format.awq.AwqLinears;
 import dev.salient.format.hf.HfWeights;
 import dev.salient.format.hf.HfWeights.LinearReader;
@@ -42,6 +43,9 @@ public final class GptqFolder {
         JsonObject quantization = json.findObject(GptqConfig.QUANTIZATION);
         if (quantization != null && AwqLinears.METHOD.equals(quantization.findString("quant_method"))) {
             return AwqLinears.of(quantization, store, arena);
+        }
+        if (quantization != null && AqlmLinears.METHOD.equals(quantization.findString("quant_method"))) {
+            return AqlmLinears.of(quantization, store);
         }
         GptqConfig gptq = GptqConfig.find(folder, json);
         return gptq == null ? null : new GptqLinears(store, gptq, arena);

@@ -3,6 +3,7 @@ package dev.salient.format.gptq;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.format.WeightError;
+import dev.salient.format.aqlm.AqlmLinears;
 import dev.salient.format.hf.DenseMatrix;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.StoredType;
@@ -42,7 +43,7 @@ final class Payloads {
             case Dense dense -> Map.of(module + ".weight", of(dense.values()));
             case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
             case SuperBlocks blocks -> Map.of(module + ".weight", dense(blocks));
-            case AdditiveCodebook codebooks -> throw codebooks(module);
+            case AdditiveCodebook codebooks -> AqlmLinears.tensors(module, codebooks);
             case Reordered reordered -> throw actOrder(module);
             case LowRank adapted ->
                 throw new IllegalArgumentException(

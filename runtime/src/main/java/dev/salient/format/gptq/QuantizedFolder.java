@@ -4,6 +4,8 @@ import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.format.Checkpoint;
 import dev.salient.format.WeightError;
+import dev.salient.format.aqlm.AqlmLinears;
+import dev.salient.format.aqlm.CodebookShape;
 import dev.salient.format.hf.DenseMatrix;
 import dev.salient.format.hf.HfGains;
 import dev.salient.format.hf.HfNames;
@@ -30,7 +32,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A GPTQ-format folder that grows block by block, and can be left and taken up between any two of them.
+ * A GPTQ-format folder, or an AQLM one where linears have codebooks, that grows block by block, and can be left and taken up between any
+ * two of them.
  *
  * <pre>{@code
  * QuantizedFolder folder = QuantizedFolder.open(path, original);
@@ -122,7 +125,7 @@ public final class QuantizedFolder {
     }
 
     /**
-     * Writes a block: linears packed where they are {@code GroupAffine}, plain otherwise, adapters rounded to fp16.
+     * Writes a block: linears packed where they are {@code GroupAffine} or {@code AdditiveCodebook}, plain otherwise, adapters rounded to fp16.
      * An earlier version of the block is replaced.
      */
     public void writeBlock(int block, BlockWeights weights) throws IOException {
@@ -174,6 +177,10 @@ public final class QuantizedFolder {
         TensorStore store = TensorStore.of(String.valueOf(file.getFileName()), SafetensorsFile.open(file, arena));
         LinearReader linears = (id, out, in) -> {
             String module = HfNames.module(id);
+            CodebookShape codebooks = CodebookShape.find(store, module);
+            if (codebooks != null) {
+                return AqlmLinears.read(store, module, codebooks, new int[] {out, in});
+            }
             GptqConfig grid = new GptqConfig(FolderSummary.gridOrDefault(store, module, in), 0, java.util.List.of());
             return new GptqLinears(store, grid, arena).read(id, out, in);
         };

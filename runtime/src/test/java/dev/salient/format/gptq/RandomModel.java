@@ -5,6 +5,7 @@ import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
@@ -67,6 +68,20 @@ public final class RandomModel {
 
     public LowRank adapted(PackedWeight base, int rank, float scaling) {
         return new LowRank(base, half(rank, base.in()), half(base.out(), rank), scaling);
+    }
+
+    /**
+     * Codebooks.
+     *
+     * @param shape [codebookCount, 2^bits, groupSize]
+     */
+    public AdditiveCodebook codebooks(int out, int in, Shape shape) {
+        int codes = out * (in / shape.dimension(2)) * shape.dimension(0);
+        return AdditiveCodebook.of(
+                shape,
+                random.ints(codes, 0, shape.dimension(1)).toArray(),
+                floats((int) shape.elementCount()),
+                floats(out));
     }
 
     /** Random codes, scales of both signs, and zero points from {@code lowest} to {@code highest}. */
