@@ -8,6 +8,7 @@ KIND: hf         Transformers loads the folder as it is
       gptq       a reader written here from the format's description unpacks the codes, Transformers computes
       gptqmodel  GPTQModel's kernel unpacks every packed linear, in fp16, Transformers computes
       awq        a reader written here from AutoAWQ's description unpacks the codes, Transformers computes
+      aqlm       Transformers loads the folder, the package aqlm computes with the codebooks
 LOGITS is what Logits.java wrote for the same token ids. Prints the largest difference; exit status 1 where it is above 1e-3.
 """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds what Salient writes and reads against Transformers, PEFT and GPTQModel.
+# Holds what Salient writes and reads against Transformers, PEFT, GPTQModel and aqlm.
 #
 #   interop/run.sh MODEL [SCRATCH]    MODEL: a LLaMA-like model; SCRATCH: a folder for environment and models (default: /tmp/salient-interop)
 #
@@ -18,6 +18,7 @@ cd "$root"
 if [ ! -x "$scratch/venv/bin/python" ]; then
     python3 -m venv "$scratch/venv"
     "$scratch/venv/bin/pip" install -q torch==2.15.* transformers==5.24.* safetensors peft==0.21.* numpy
+    "$scratch/venv/bin/pip" install -q "aqlm[cpu]==1.1.7" accelerate
     "$scratch/venv/bin/pip" install -q --no-build-isolation gptqmodel==7.7.0 optimum || echo "no GPTQModel here: its checks are left out"
 fi
 
@@ -88,4 +89,18 @@ check awq awq awq
 export_to "$scratch/awq" gptq awq-gptq
 check gptq awq-gptq awq
 export_to "$scratch/awq" gguf awq.gguf
+if has aqlm; then
+    for form in "1 8" "2 8" "1 12"; do
+        echo "== AQLM, ${form/ /x}, packed by the package aqlm"
+        name=aqlm-${form/ /x}
+        # shellcheck disable=SC2086 # two arguments
+        "$scratch/venv/bin/python" interop/make_aqlm.py "$scratch/original" "$scratch/$name" $form 2>"$scratch/check.log"
+        logits "$name"
+        check aqlm "$name" "$name"
+        export_to "$scratch/$name" aqlm "$name-again"
+        check aqlm "$name-again" "$name"
+    done
+    export_to "$scratch/aqlm-2x8" hf aqlm-hf --dtype f32
+    check hf aqlm-hf aqlm-2x8
+fi
 echo "== all checks passed"

@@ -5,7 +5,6 @@ import static dev.salient.tensor.Preconditions.require;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.salient.format.hf.HfNames;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +14,16 @@ public final class AqlmJson {
     private final List<String> plain = new ArrayList<>();
     private @Nullable CodebookShape shape;
 
+    public AqlmJson() {
+        addPlain("lm_head");
+    }
+
+    /** Transformers 4 looks for the weight's name, Transformers 5 for the module's. */
+    private void addPlain(String module) {
+        plain.add(module);
+        plain.add(module + ".weight");
+    }
+
     /**
      * Adds a linear.
      *
@@ -23,7 +32,7 @@ public final class AqlmJson {
      */
     public void add(String module, @Nullable CodebookShape own) {
         if (own == null) {
-            plain.add(module + ".weight");
+            addPlain(module);
             return;
         }
         CodebookShape common = shape == null ? own : shape;
@@ -49,7 +58,6 @@ public final class AqlmJson {
         json.put("out_group_size", 1);
         ArrayNode names = json.putArray(AqlmLinears.PLAIN);
         plain.forEach(names::add);
-        names.add(HfNames.HEAD);
         return json;
     }
 }

@@ -47,7 +47,7 @@ public final class AqlmLinears {
         Set<String> plain = plain(quantization);
         return (id, out, in) -> {
             String module = HfNames.module(id);
-            return plain.contains(module + ".weight")
+            return plain.contains(module) || plain.contains(module + ".weight")
                     ? new Dense(store.expect(module + ".weight").expectReal(out, in))
                     : read(store, module, shape, new int[] {out, in});
         };

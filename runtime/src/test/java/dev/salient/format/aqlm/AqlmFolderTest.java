@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class AqlmFolderTest {
     private static final String Q = "model.layers.0.self_attn.q_proj.";
@@ -47,13 +48,15 @@ class AqlmFolderTest {
         }
     }
 
-    @Test
-    void whatIsNotQuantizedStaysPlain() throws IOException {
+    /** Transformers 4 lists names of weights, Transformers 5 of modules. */
+    @ParameterizedTest
+    @ValueSource(strings = {"q_proj.weight", "q_proj"})
+    void whatIsNotQuantizedStaysPlain(String name) throws IOException {
         for (String part : new String[] {"codes", "codebooks", "scales"}) {
             folder.tensors.remove(Q + part);
         }
         folder.putHalves(Q + "weight", new float[256], 16, 16);
-        folder.config = folder.config.replace("\"lm_head.weight\"", "\"" + Q + "weight\"");
+        folder.config = folder.config.replace("\"lm_head.weight\"", "\"model.layers.0.self_attn." + name + "\"");
         try (Checkpoint read = Checkpoints.open(folder.write())) {
             assertThat(read.weights().blocks().getFirst().linear(Linear.Q).bitsPerWeight())
                     .isEqualTo(16);

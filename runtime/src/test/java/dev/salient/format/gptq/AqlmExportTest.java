@@ -72,7 +72,7 @@ class AqlmExportTest {
                         .toNode())
                 .hasToString("{\"quant_method\":\"aqlm\",\"num_codebooks\":" + count + ",\"nbits_per_codebook\":" + bits
                         + ",\"in_group_size\":" + groupSize + ",\"out_group_size\":1,"
-                        + "\"linear_weights_not_to_quantize\":[\"lm_head.weight\"]}");
+                        + "\"linear_weights_not_to_quantize\":[\"lm_head\",\"lm_head.weight\"]}");
         assertThat(folder.resolve("quantize_config.json")).doesNotExist();
         assertSame(folder, weights);
     }
@@ -126,7 +126,8 @@ class AqlmExportTest {
         assertThat(JsonObject.read(folder.resolve("config.json"))
                         .expectObject("quantization_config")
                         .find("linear_weights_not_to_quantize"))
-                .hasToString("[\"model.layers.1.mlp.down_proj.weight\",\"lm_head.weight\"]");
+                .hasToString("[\"lm_head\",\"lm_head.weight\",\"model.layers.1.mlp.down_proj\","
+                        + "\"model.layers.1.mlp.down_proj.weight\"]");
         assertSame(folder, weights);
         try (Checkpoint read = Checkpoints.open(folder)) {
             assertThat(Checkpoints.describe(read).linearFormats()).containsOnlyKeys("2x8 g8 + r2", "F32");
