@@ -17,6 +17,9 @@ final class VectorKernels implements Kernels {
     /** Channels that one item of elementwise work has at least. */
     private static final int MIN_CHANNELS = 8192;
 
+    /** Tokens that panels pay for where rows of codebooks would be looked up. */
+    private static final int LOOKED_UP_TOKENS = 16;
+
     /** Groups of attention rows that one thread brings together faster than several. */
     private static final int SMALL_FINISH = 16;
 
@@ -75,7 +78,9 @@ final class VectorKernels implements Kernels {
     private void multiply(Prepared weight, int tokens, float[] x, float[] y) {
         Reordered order = weight.order();
         float[] columns = order == null ? x : columns(order, tokens, x);
-        if (tokens >= panelTokens) {
+        Codebooks codebooks = weight.codebooks();
+        boolean looksUp = codebooks != null && codebooks.usesTables() && tokens < LOOKED_UP_TOKENS;
+        if (tokens >= panelTokens && !looksUp) {
             multiplyMany(weight, tokens, columns, y);
             return;
         }

@@ -110,7 +110,9 @@ public class Products {
         int codes = OUT * (IN / shape.dimension(2)) * shape.dimension(0);
         float[] vectors = new float[(int) shape.elementCount()];
         float[] scales = new float[OUT];
-        Arrays.setAll(vectors, i -> (float) random.nextGaussian());
+        for (int i = 0; i < vectors.length; i++) {
+            vectors[i] = (float) random.nextGaussian();
+        }
         Arrays.fill(scales, 1);
         return AdditiveCodebook.of(
                 shape, random.ints(codes, 0, shape.dimension(1)).toArray(), vectors, scales);
