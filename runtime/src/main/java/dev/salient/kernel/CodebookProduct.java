@@ -34,11 +34,16 @@ final class CodebookProduct {
                     int.class,
                     float[].class));
 
+    private static final MethodHandle[] TOTAL =
+            Apart.method(lookup(), "total", methodType(void.class, float[].class, int.class, float[].class));
+
     /** From the entries of one table to those of the next, for each lane. */
     private static final IntVector LANES = IntVector.zero(INTS).addIndex(CodebookTables.ENTRIES);
 
     /** [rows, COUNT]. */
     private float[] sums = new float[0];
+    /** [rows]. */
+    private float[] totals = new float[0];
 
     /**
      * Writes the products of rows {@code first} to {@code first + rows - 1} to {@code y[to]} and following.
@@ -48,6 +53,7 @@ final class CodebookProduct {
     void multiply(Codebooks weight, int first, int rows, float[] products, float[] y, int to) {
         if (sums.length < rows * COUNT) {
             sums = new float[rows * COUNT];
+            totals = new float[rows];
         }
         Arrays.fill(sums, 0, rows * COUNT, 0);
         int stride = weight.rowCodes();
@@ -57,12 +63,18 @@ final class CodebookProduct {
             for (int from = 0; from < stride; from += TABLES) {
                 KERNEL[0].invokeExact(codes, at, stride, rows, products, from, Math.min(stride, from + TABLES), sums);
             }
+            TOTAL[0].invokeExact(sums, rows, totals);
         } catch (Throwable e) {
             throw Apart.thrown(e);
         }
         for (int row = 0; row < rows; row++) {
-            float sum = Lanes.sum(FloatVector.fromArray(FLOATS, sums, row * COUNT));
-            y[to + row] = weight.scale(first + row) * sum;
+            y[to + row] = weight.scale(first + row) * totals[row];
+        }
+    }
+
+    static void total(float[] sums, int rows, float[] totals) {
+        for (int row = 0; row < rows; row++) {
+            totals[row] = Lanes.sum(FloatVector.fromArray(FLOATS, sums, row * COUNT));
         }
     }
 
