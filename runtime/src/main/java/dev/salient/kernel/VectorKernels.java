@@ -18,7 +18,7 @@ final class VectorKernels implements Kernels {
     private static final int MIN_CHANNELS = 8192;
 
     /** Tokens that panels pay for where rows of codebooks would be looked up. */
-    private static final int LOOKED_UP_TOKENS = 16;
+    private static final int LOOKED_UP_TOKENS = 8;
 
     /** Groups of attention rows that one thread brings together faster than several. */
     private static final int SMALL_FINISH = 16;
