@@ -79,6 +79,14 @@ check hf adapted-merged adapted
 export_to "$scratch/adapted" hf adapted-peft --adapters peft --dtype f32
 check hf-peft adapted-peft adapted
 export_to "$scratch/adapted" gptq adapted-gptq
+rm -rf "$scratch/dora"
+cp -r "$scratch/rtn" "$scratch/dora"
+"$scratch/venv/bin/python" interop/make_adapter.py "$scratch/rtn-f32" "$scratch/dora" dora 2>"$scratch/check.log"
+logits dora
+export_to "$scratch/dora" hf dora-merged --dtype f32
+check hf dora-merged dora
+export_to "$scratch/dora" hf dora-peft --adapters peft --dtype f32
+check hf-peft dora-peft dora
 export_to "$scratch/adapted" gguf adapted.gguf --merge --type f16
 export_to "$scratch/adapted" gguf adapted8.gguf --merge --type q8_0
 

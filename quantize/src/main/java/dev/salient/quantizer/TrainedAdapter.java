@@ -1,5 +1,7 @@
 package dev.salient.quantizer;
 
+import static dev.salient.tensor.Preconditions.require;
+
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
@@ -18,6 +20,9 @@ import org.jspecify.annotations.Nullable;
 public record TrainedAdapter(Tensor a, Tensor b, double scaling) {
     /** An adapter as it is stored. */
     public static TrainedAdapter ofStored(LowRank stored, TorchDevice device) {
+        require(
+                stored.magnitude() == null,
+                "adapter: got magnitudes (DoRA), want LoRA, which can be trained on; export --to hf merges the adapter");
         return new TrainedAdapter(device.values(stored.a()), device.values(stored.b()), stored.scaling());
     }
 

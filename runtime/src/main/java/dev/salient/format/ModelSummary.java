@@ -93,7 +93,8 @@ public record ModelSummary(
             case AdditiveCodebook codebooks ->
                 "%dx%d g%d".formatted(codebooks.codebookCount(), codebooks.bits(), codebooks.groupSize());
             case Reordered reordered -> formatOf(reordered.base()) + " act-order";
-            case LowRank adapted -> formatOf(adapted.base()) + " + r" + adapted.rank();
+            case LowRank adapted ->
+                formatOf(adapted.base()) + (adapted.magnitude() == null ? " + r" : " + DoRA r") + adapted.rank();
         };
     }
 

@@ -122,10 +122,20 @@ public final class Verification {
         compare(what, want.base(), got.base());
         compare(what + " adapter a", new Dense(want.a()), new Dense(got.a()));
         compare(what + " adapter b", new Dense(want.b()), new Dense(got.b()));
+        if ((want.magnitude() == null) != (got.magnitude() == null)) {
+            throw new MismatchException("%s: %s adapter: magnitudes were lost, or made up", file, what);
+        }
+        if (want.magnitude() != null && got.magnitude() != null) {
+            compare(what + " adapter magnitude", column(want.magnitude()), column(got.magnitude()));
+        }
         if (want.scaling() != got.scaling()) {
             throw new MismatchException(
                     "%s: %s adapter: read back a scaling of %s, want %s", file, what, got.scaling(), want.scaling());
         }
+    }
+
+    private static Dense column(Tensor vector) {
+        return new Dense(new Tensor(vector.dtype(), Shape.of(vector.shape().dimension(0), 1), vector.data()));
     }
 
     private void compareRows(String what, PackedWeight want, PackedWeight got) throws MismatchException {

@@ -12,9 +12,13 @@ import dev.salient.tensor.DType;
 import dev.salient.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
-/** A low-rank adapter whose b is cut into strips, as its base is: {@code y += scaling * b (a x)}. */
+/**
+ * A low-rank adapter whose b is cut into strips, as its base is: {@code y += scaling * b (a x)}, and a DoRA's rows stretched to their
+ * lengths afterwards.
+ */
 final class Adapter {
     private static final MethodHandle[] KERNEL = Apart.method(
             lookup(),
@@ -29,6 +33,8 @@ final class Adapter {
     private final short[] halves;
     /** [strip, rank, 32] of another b; else empty. */
     private final float[] floats;
+    /** [strips, 32]; empty for LoRA. */
+    private final float[] stretches;
 
     Adapter(LowRank weight) {
         a = new Dense(weight.base() instanceof Reordered reordered ? columns(weight.a(), reordered) : weight.a());
@@ -39,6 +45,8 @@ final class Adapter {
         int count = Math.multiplyExact((weight.out() + Strips.ROWS - 1) / Strips.ROWS, rank * Strips.ROWS);
         halves = new short[half ? count : 0];
         floats = new float[half ? 0 : count];
+        float[] rows = weight.stretches();
+        stretches = Arrays.copyOf(rows, (rows.length + Strips.ROWS - 1) / Strips.ROWS * Strips.ROWS);
         for (int row = 0; row < weight.out(); row++) {
             for (int r = 0; r < rank; r++) {
                 int to = (row / Strips.ROWS * rank + r) * Strips.ROWS + row % Strips.ROWS;
@@ -86,7 +94,7 @@ final class Adapter {
     }
 
     /**
-     * Adds the adapter's part of a strip's rows.
+     * Adds the adapter's part of a strip's rows, and stretches them.
      *
      * @param inner [rank] from {@code innerAt}, {@code scaling * a x}
      * @param sums [32], added to
@@ -96,6 +104,18 @@ final class Adapter {
             KERNEL[0].invokeExact(this, strip * rank * Strips.ROWS, inner, innerAt, sums);
         } catch (Throwable e) {
             throw Apart.thrown(e);
+        }
+        for (int row = 0; row < Strips.ROWS && stretches.length > 0; row++) {
+            sums[row] *= stretches[strip * Strips.ROWS + row];
+        }
+    }
+
+    /** Stretches the rows of all tokens, [tokens, out]. */
+    void stretch(int tokens, int out, float[] y) {
+        for (int t = 0; t < tokens && stretches.length > 0; t++) {
+            for (int row = 0; row < out; row++) {
+                y[t * out + row] *= stretches[row];
+            }
         }
     }
 
@@ -115,14 +135,14 @@ final class Adapter {
         }
     }
 
-    /** The adapter's part of one row. */
-    float rowProduct(int row, float[] inner, int innerAt) {
+    /** One row's product with the base, with the adapter's part added, stretched. */
+    float row(int row, float below, float[] inner, int innerAt) {
         int at = row / Strips.ROWS * rank * Strips.ROWS + row % Strips.ROWS;
-        float sum = 0;
+        float sum = below;
         for (int r = 0; r < rank; r++) {
             int i = at + r * Strips.ROWS;
             sum += inner[innerAt + r] * (halves.length > 0 ? Float.float16ToFloat(halves[i]) : floats[i]);
         }
-        return sum;
+        return stretches.length > 0 ? sum * stretches[row] : sum;
     }
 }

@@ -282,7 +282,8 @@ final class TokenProduct implements Team.Work {
             }
             Adapter adapter = weight.adapter();
             for (int row = first; adapter != null && row < first + count; row++) {
-                part.y[t * weight.out() + row] += adapter.rowProduct(row, part.inner, t * adapter.rank());
+                int at = t * weight.out() + row;
+                part.y[at] = adapter.row(row, part.y[at], part.inner, t * adapter.rank());
             }
         }
     }

@@ -134,6 +134,7 @@ final class VectorKernels implements Kernels {
         multiplyPanels(Prepared.of(adapter.a()), tokens, x, inner);
         multiplyPanels(Prepared.of(adapter.b()), tokens, inner, adapted);
         Elementwise.addScaled(y, adapted, adapter.scaling(), count);
+        adapter.stretch(tokens, weight.out(), y);
     }
 
     private void multiplyPanels(Prepared weight, int tokens, float[] x, float[] y) {

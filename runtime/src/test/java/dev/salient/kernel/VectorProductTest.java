@@ -117,6 +117,7 @@ class VectorProductTest {
                 Weights.groups(GroupFormat.Q4_1, size, Fill.RANDOM, random),
                 Weights.dense(DType.BF16, size[0], size[1], random))) {
             assertAgrees(Weights.adapted(base, rank, random), random);
+            assertAgrees(Weights.stretched(Weights.adapted(base, rank, random), random), random);
         }
     }
 

@@ -153,6 +153,13 @@ final class Weights {
         return new LowRank(base, a, b, 2f);
     }
 
+    /** The same adapter as a DoRA. */
+    static LowRank stretched(LowRank adapted, Random random) {
+        Tensor lengths = tensor(DType.F16, adapted.out(), 1, random);
+        Tensor magnitude = new Tensor(lengths.dtype(), Shape.of(adapted.out()), lengths.data());
+        return new LowRank(adapted.base(), adapted.a(), adapted.b(), adapted.scaling(), magnitude);
+    }
+
     private static byte[] bytes(int count, Fill fill, Random random) {
         byte[] bytes = new byte[count];
         switch (fill) {
@@ -188,12 +195,14 @@ final class Weights {
         }
         if (weight instanceof LowRank sum) {
             double[] base = magnitudes(sum.base(), row);
+            double stretch = stretch(sum, row);
             for (int i = 0; i < in; i++) {
                 sizes[i] += base[i];
                 for (int r = 0; r < sum.rank(); r++) {
                     float factor = sum.scaling() * sum.b().get((long) row * sum.rank() + r);
                     sizes[i] += Math.abs(factor * sum.a().get((long) r * in + i));
                 }
+                sizes[i] *= stretch;
             }
         }
         return sizes;
@@ -238,6 +247,10 @@ final class Weights {
         };
     }
 
+    private static double stretch(LowRank sum, int row) {
+        return sum.magnitude() == null ? 1 : Math.abs(sum.stretches()[row]);
+    }
+
     /**
      * By how much a row's product with 8-bit tables may be off: half a step for each entry. A step is 1/127 of the largest
      * entry of the group, which is at most the largest level times the sum of the activations that share an entry.
@@ -246,7 +259,7 @@ final class Weights {
         return switch (weight) {
             case Dense dense -> 0;
             case AdditiveCodebook codebooks -> 0;
-            case LowRank sum -> tableError(sum.base(), row, x, at);
+            case LowRank sum -> stretch(sum, row) * tableError(sum.base(), row, x, at);
             case Reordered reordered -> {
                 float[] columns = new float[x.length];
                 reordered.toColumns(x, columns, at);

@@ -45,6 +45,10 @@ final class GgufAdapter {
     }
 
     private void add(LinearId id, LowRank adapted) {
+        require(
+                adapted.magnitude() == null,
+                "%s: got an adapter with magnitudes (DoRA), want LoRA: GGUF has no place for them; --merge folds them in, --to hf --adapters peft keeps them",
+                id);
         float own = alpha(adapted);
         require(
                 tensors.isEmpty() || own == alpha,

@@ -1,5 +1,7 @@
 package dev.salient.format.gptq;
 
+import static dev.salient.tensor.Preconditions.require;
+
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.hf.DenseMatrix;
@@ -30,6 +32,8 @@ public final class AdapterFiles {
     /** Rank and alpha by module. */
     private final Map<LinearId, Size> sizes = new LinkedHashMap<>();
 
+    private int magnitudes;
+
     private record Size(int rank, double alpha) {}
 
     /** Those of no linear yet. */
@@ -47,10 +51,19 @@ public final class AdapterFiles {
                     String module = HfNames.module(id);
                     files.tensors.put(PeftAdapter.tensorName(module, "A"), DenseMatrix.asStored(adapted.a()));
                     files.tensors.put(PeftAdapter.tensorName(module, "B"), DenseMatrix.asStored(adapted.b()));
+                    if (adapted.magnitude() != null) {
+                        files.tensors.put(PeftAdapter.magnitudeName(module), DenseMatrix.asStored(adapted.magnitude()));
+                        files.magnitudes++;
+                    }
                     files.sizes.put(id, new Size(adapted.rank(), alpha(adapted.scaling(), adapted.rank())));
                 }
             }
         }
+        require(
+                files.magnitudes == 0 || files.magnitudes == files.sizes.size(),
+                "adapters: got magnitudes (DoRA) in %d of %d, want all or none: an adapter's folder has one kind; --merge folds them in",
+                files.magnitudes,
+                files.sizes.size());
         return files;
     }
 
@@ -78,6 +91,9 @@ public final class AdapterFiles {
         for (Linear linear : Linear.values()) {
             LinearId id = new LinearId(block, linear);
             StoredTensor a = part.tensors().get(PeftAdapter.tensorName(HfNames.module(id), "A"));
+            if (part.tensors().containsKey(PeftAdapter.magnitudeName(HfNames.module(id)))) {
+                magnitudes++;
+            }
             if (a != null) {
                 int rank = a.shape().dimension(0);
                 sizes.put(id, new Size(rank, alpha(AdapterScalings.scaling(part, HfNames.module(id)), rank)));
@@ -106,7 +122,7 @@ public final class AdapterFiles {
         json.put("lora_dropout", 0.0);
         json.put("bias", "none");
         json.put("fan_in_fan_out", false);
-        json.put("use_dora", false);
+        json.put("use_dora", magnitudes > 0);
         json.put("use_rslora", false);
         json.putNull("modules_to_save");
         addTargets(json);

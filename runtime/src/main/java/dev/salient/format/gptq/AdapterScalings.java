@@ -39,7 +39,13 @@ final class AdapterScalings {
                 return base;
             }
             int rank = a.shape().dimension(0);
-            return new LowRank(base, a.expectReal(rank, in), b.expectReal(out, rank), scaling(part, module));
+            StoredTensor magnitude = part.tensors().get(PeftAdapter.magnitudeName(module));
+            return new LowRank(
+                    base,
+                    a.expectReal(rank, in),
+                    b.expectReal(out, rank),
+                    scaling(part, module),
+                    magnitude == null ? null : magnitude.expectReal(out));
         };
     }
 

@@ -97,6 +97,9 @@ public final class GptqExport {
             case LowRank adapted -> {
                 checkHalf(place + " adapter a", adapted.a());
                 checkHalf(place + " adapter b", adapted.b());
+                if (adapted.magnitude() != null) {
+                    checkHalf(place + " adapter magnitude", adapted.magnitude());
+                }
                 check(place, adapted.base());
             }
         }
@@ -164,11 +167,7 @@ public final class GptqExport {
                 base = java.util.Objects.requireNonNull(grid)
                         .convert(new LinearId(b, linear).toString(), groups, arena);
             }
-            linears.put(
-                    linear,
-                    weight instanceof LowRank adapted
-                            ? new LowRank(base, adapted.a(), adapted.b(), adapted.scaling())
-                            : base);
+            linears.put(linear, weight instanceof LowRank adapted ? adapted.over(base) : base);
         }
         return block.withLinears(linears);
     }

@@ -99,11 +99,14 @@ final class Payloads {
                 : new DenseMatrix("weight", weight, DType.F16).payload(new WeightError());
     }
 
-    /** The two matrices of an adapter, fp16. */
+    /** The matrices of an adapter, and its magnitudes, fp16. */
     static Map<String, Payload> adapter(String module, LowRank adapted) {
         Map<String, Payload> tensors = new LinkedHashMap<>();
         tensors.put(PeftAdapter.tensorName(module, "A"), half(adapted.a()));
         tensors.put(PeftAdapter.tensorName(module, "B"), half(adapted.b()));
+        if (adapted.magnitude() != null) {
+            tensors.put(PeftAdapter.magnitudeName(module), half(adapted.magnitude()));
+        }
         return tensors;
     }
 

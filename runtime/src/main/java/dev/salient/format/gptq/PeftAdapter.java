@@ -18,7 +18,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** A LoRA adapter as PEFT writes it: in the folder {@code adapter} beside the weights, or among them. */
+/** A LoRA or DoRA adapter as PEFT writes it: in the folder {@code adapter} beside the weights, or among them. */
 public final class PeftAdapter {
     static final String FOLDER = "adapter";
     static final String CONFIG = "adapter_config.json";
@@ -35,6 +35,11 @@ public final class PeftAdapter {
     /** PEFT's name of a module's matrix, {@code A} or {@code B}. */
     static String tensorName(String module, String matrix) {
         return "base_model.model." + module + ".lora_" + matrix + ".weight";
+    }
+
+    /** PEFT's name of a module's magnitudes, which DoRA has. */
+    static String magnitudeName(String module) {
+        return "base_model.model." + module + ".lora_magnitude_vector";
     }
 
     /** The folder of a model's adapter; null where it has none. */
@@ -67,9 +72,6 @@ public final class PeftAdapter {
     private void expectSupported() throws FormatException {
         if (!"LORA".equals(config.findString("peft_type"))) {
             throw config.wrong("peft_type", "\"LORA\"");
-        }
-        if (config.isTrue("use_dora")) {
-            throw config.wrong("use_dora", "false: merge it first, with PEFT's merge_and_unload");
         }
         for (String flag : List.of("fan_in_fan_out", "lora_bias")) {
             if (config.isTrue(flag)) {
@@ -108,7 +110,9 @@ public final class PeftAdapter {
         Tensor b = store.expect(tensorName(module, "B")).expectReal(base.out(), rank);
         double alpha = forModule("alpha_pattern", module, config.expectNumber("lora_alpha"));
         double divisor = config.isTrue("use_rslora") ? Math.sqrt(rank) : rank;
-        return new LowRank(base, a.expectReal(rank, base.in()), b, (float) (alpha / divisor));
+        Tensor magnitude =
+                config.isTrue("use_dora") ? store.expect(magnitudeName(module)).expectReal(base.out()) : null;
+        return new LowRank(base, a.expectReal(rank, base.in()), b, (float) (alpha / divisor), magnitude);
     }
 
     /** The value of the first pattern that ends a module's name, as PEFT matches it. */

@@ -197,10 +197,10 @@ class HostileGptqTest {
     }
 
     @Test
-    void adapterWithMagnitudes() throws IOException {
+    void adapterWithoutItsMagnitudes() throws IOException {
         edit("adapter/adapter_config.json", "\"use_dora\" : false", "\"use_dora\" : true");
         assertRefused(
-                "adapter_config.json: use_dora: got true, want false: merge it first, with PEFT's merge_and_unload");
+                "adapter_model.safetensors: base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector: got no such tensor");
     }
 
     @Test

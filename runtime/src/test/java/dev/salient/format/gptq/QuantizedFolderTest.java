@@ -191,6 +191,24 @@ class QuantizedFolderTest {
     }
 
     @Test
+    void doraIsReadBack() throws IOException {
+        RandomModel model = new RandomModel(13);
+        ModelWeights weights = model.weights(
+                RandomModel.CONFIG,
+                (b, l, out, in) -> model.stretched(model.adapted(model.affine(out, in, Grid.any(2, 32)), 2, 1)));
+        Path folder = write("q", weights);
+        assertThat(JsonObject.read(folder.resolve("adapter/adapter_config.json"))
+                        .isTrue("use_dora"))
+                .isTrue();
+        try (Checkpoint read = Checkpoints.open(folder)) {
+            assertSame(read.weights(), weights);
+            LowRank adapted = (LowRank) read.weights().blocks().get(1).linear(Linear.GATE);
+            LowRank wanted = (LowRank) weights.blocks().get(1).linear(Linear.GATE);
+            assertThat(adapted.stretches()).isEqualTo(wanted.stretches()).isNotEmpty();
+        }
+    }
+
+    @Test
     void folderLeftBetweenBlocksAndTakenUpEndsInTheSameBytes() throws IOException {
         RandomModel model = new RandomModel(10);
         ModelWeights weights = model.weights(

@@ -66,6 +66,26 @@ public final class RandomModel {
         return new Tensor(DType.F16, Shape.of(rows, columns), data);
     }
 
+    /** A DoRA whose rows are about as long as they were. */
+    public LowRank stretched(LowRank adapted) {
+        float[] lengths = new float[adapted.out()];
+        float[] row = new float[adapted.in()];
+        for (int r = 0; r < lengths.length; r++) {
+            adapted.decodeRow(r, row, 0);
+            double squares = 0;
+            for (float value : row) {
+                squares += value * value;
+            }
+            lengths[r] = (float) Math.sqrt(squares) * (0.5f + random.nextFloat());
+        }
+        MemorySegment halves = MemorySegment.ofArray(new byte[lengths.length * Short.BYTES]);
+        for (int r = 0; r < lengths.length; r++) {
+            DType.F16.set(halves, r, lengths[r]);
+        }
+        Tensor magnitude = new Tensor(DType.F16, Shape.of(lengths.length), halves);
+        return new LowRank(adapted.base(), adapted.a(), adapted.b(), adapted.scaling(), magnitude);
+    }
+
     public LowRank adapted(PackedWeight base, int rank, float scaling) {
         return new LowRank(base, half(rank, base.in()), half(base.out(), rank), scaling);
     }
