@@ -37,10 +37,10 @@ class QuantizeOptionsTest {
             value = {
                 "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, omniquant, gptq, lqer, loftq, hqq or rtn",
                 "--weight-rate | -1      | weight rate: got -1.0, want 0 or more",
-                "--bits    | 5           | --bits: got 5, want 2, 3 or 4",
-                "--grid    | nf4         | --grid: got nf4, want signed2 or affine",
+                "--bits    | 5           | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
+                "--grid    | nf4         | --grid: got nf4, want signed2, ternary, binary or affine",
                 "--group-size | some     | --group-size: got some, want a whole number",
-                "--group-size | 8        | --group-size: got 8, want 32, 64, 128 or row",
+                "--group-size | 8        | --group-size: got 8, want 32, 64, 128, 256 or row",
                 "--loss    | huber       | --loss: got huber, want plain, relative, root or pivot",
                 "--start   | middle      | --start: got middle, want range or error",
                 "--saliency | hessian    | --saliency: got hessian, want fisher, fisher-group, activation, wanda or uniform",
@@ -58,6 +58,13 @@ class QuantizeOptionsTest {
             })
     void anOptionThatMakesNoSenseIsNamedWithWhatWouldDo(String option, String value, String message) {
         assertThat(error(option + "=" + value)).isEqualTo("salient: " + message);
+    }
+
+    @Test
+    void gridsOfFewLevelsHaveBitsOfTheirOwn() {
+        assertThat(error("--grid=binary", "--bits=2")).isEqualTo("salient: --grid binary: got --bits 2, want 1");
+        assertThat(error("--grid=ternary", "--bits=1"))
+                .isEqualTo("salient: --grid ternary: got --bits 1, want 2: what its codes are packed in");
     }
 
     @Test

@@ -5,6 +5,7 @@ import static dev.salient.tensor.Preconditions.require;
 import dev.salient.method.Grid;
 import dev.salient.method.Method.Start;
 import dev.salient.packed.GroupAffine;
+import dev.salient.packed.GroupAffine.Levels;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import org.bytedeco.pytorch.Scalar;
@@ -17,6 +18,10 @@ import org.bytedeco.pytorch.Tensor;
  * <p>Of a group with largest weight {@code max} and smallest {@code min}: {@code hi = sigmoid(u) max},
  * {@code lo = sigmoid(l) min}, {@code s = (hi - lo) / n} with {@code n = 2^bits - 1}, {@code z = round(-lo / s)}, and for
  * the signed2 grid {@code z = 1 if hi >= -lo, else 2}. The values are {@code s (clamp(round(w / s) + z, 0, n) - z)}.
+ *
+ * <p>Ternary and binary groups have a symmetric range, {@code max = -min = max |w|}, {@code n = 2} and {@code z = 1}; a binary group's
+ * values are {@code s sign(w)}, with {@code sign(0) = 1}. Its s has no say in the codes, so {@code d value / d s = sign(w)}, and a
+ * weight gets its value's gradient while {@code |w| <= 2 s}: half a step beyond the levels, as in the other grids.
  *
  * @param original [out, in], which the ranges are taken of
  * @param latent w, [out, in]: the original itself, or a copy of it that is trained along
@@ -57,8 +62,15 @@ public record ClippedGroups(
             // zero stays in the range, so that the zero point of a group of one sign is a code too
             ScalarOptional none = new ScalarOptional();
             ScalarOptional nought = new ScalarOptional(new Scalar(0.0));
-            Tensor max = scope.keep(grouped.amax(new long[] {2}, false).clamp(nought, none));
-            Tensor min = scope.keep(grouped.amin(new long[] {2}, false).clamp(none, nought));
+            boolean symmetric = grid.isSymmetric();
+            Tensor highest = symmetric
+                    ? grouped.abs().amax(new long[] {2}, false)
+                    : grouped.amax(new long[] {2}, false).clamp(nought, none);
+            Tensor max = scope.keep(highest);
+            Tensor min = scope.keep(
+                    symmetric
+                            ? highest.neg()
+                            : grouped.amin(new long[] {2}, false).clamp(none, nought));
             float[] logits = new float[Math.toIntExact(out * groups)];
             switch (start) {
                 case RANGE -> java.util.Arrays.fill(logits, START_LOGIT);
@@ -83,7 +95,9 @@ public record ClippedGroups(
             int out = stored.out();
             int in = stored.in();
             int size = stored.groupSize();
-            int largest = (1 << stored.bits()) - 1;
+            Levels levels = stored.levels();
+            int most = (1 << stored.bits()) - 1;
+            int largest = levels == Levels.ALL ? most : 2;
             float[] max = new float[out * stored.groupsPerRow()];
             float[] min = new float[max.length];
             boolean signed = stored.bits() == 2;
@@ -92,19 +106,23 @@ public record ClippedGroups(
                     float signedScale = stored.scale(row, g);
                     boolean mirrored = signedScale < 0;
                     float scale = Math.clamp(Math.abs(signedScale), SMALLEST_SCALE, LARGEST_SCALE);
-                    int zero = mirrored ? largest - stored.zero(row, g) : stored.zero(row, g);
+                    int zero = mirrored ? most - stored.zero(row, g) : stored.zero(row, g);
                     signed &= zero == 1 || zero == 2;
                     int group = row * stored.groupsPerRow() + g;
                     max[group] = 2 * scale * (largest - zero); // half of it is the range, at sigmoid(0)
                     min[group] = -2 * scale * zero;
                     for (int i = g * size; i < (g + 1) * size; i++) {
-                        int level = (mirrored ? largest - stored.code(row, i) : stored.code(row, i)) - zero;
+                        int level = (mirrored ? most - stored.code(row, i) : stored.code(row, i)) - zero;
                         int at = row * in + i;
-                        ideal[at] = scale * Math.clamp(ideal[at] / scale, level - REACH, level + REACH);
+                        ideal[at] = scale * nearest(ideal[at] / scale, level, levels);
                     }
                 }
             }
-            Grid grid = signed ? new Grid.Signed2(size) : new Grid.Affine(stored.bits(), size);
+            Grid grid = switch (levels) {
+                case SIGNS -> new Grid.Binary(size);
+                case TERNARY -> new Grid.Ternary(size);
+                case ALL -> signed ? new Grid.Signed2(size) : new Grid.Affine(stored.bits(), size);
+            };
             long[] shape = {out, stored.groupsPerRow()};
             return new ClippedGroups(
                     grid,
@@ -117,6 +135,13 @@ public record ClippedGroups(
                     scope.keep(device.zeros(shape)),
                     scope.keep(original.clone().requires_grad_(true)));
         }
+    }
+
+    /** What is nearest to an ideal, in steps of the grid, of all that has this level. */
+    private static float nearest(float ideal, int level, Levels levels) {
+        return levels == Levels.SIGNS
+                ? level * Math.clamp(level * ideal, 1 - 2 * REACH, 1 + 2 * REACH)
+                : Math.clamp(ideal, level - REACH, level + REACH);
     }
 
     /** The same groups over a copy of the weight, which is trained along with the clipping. */
@@ -137,7 +162,7 @@ public record ClippedGroups(
 
     /** The largest code, n. */
     int largestCode() {
-        return (1 << grid.bits()) - 1;
+        return grid.largestCode();
     }
 
     /** The scale of a group from its clipped range. */
@@ -149,6 +174,8 @@ public record ClippedGroups(
     static float zero(Grid grid, float hi, float lo, float scale) {
         return switch (grid) {
             case Grid.Signed2 signed -> hi >= -lo ? 1 : 2;
+            case Grid.Ternary ternary -> 1;
+            case Grid.Binary binary -> 1;
             case Grid.Affine affine -> (float) Math.rint(Math.clamp(-lo / scale, -1e4f, 1e4f));
         };
     }

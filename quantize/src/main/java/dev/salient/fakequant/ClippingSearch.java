@@ -24,19 +24,22 @@ final class ClippingSearch {
         }
         IntStream.range(0, logits.length).parallel().forEach(group -> {
             float share = best(weights, group * groupSize, groupSize, grid);
-            float inside = Math.min(share, 0.995f);
+            float inside = Math.min(share, grid.isSymmetric() ? 0.9999f : 0.995f); // the logit of 1 would be infinite
             logits[group] = (float) Math.log(inside / (1 - inside));
         });
     }
 
     static float best(float[] weights, int from, int groupSize, Grid grid) {
+        if (grid.isSymmetric()) {
+            return SymmetricFit.share(weights, from, groupSize, grid);
+        }
         float max = 0;
         float min = 0;
         for (int i = from; i < from + groupSize; i++) {
             max = Math.max(max, weights[i]);
             min = Math.min(min, weights[i]);
         }
-        int largest = (1 << grid.bits()) - 1;
+        int largest = grid.largestCode();
         float best = 1;
         double least = Double.POSITIVE_INFINITY;
         for (int step = 0; step < STEPS; step++) {

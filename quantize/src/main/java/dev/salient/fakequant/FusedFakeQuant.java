@@ -2,6 +2,7 @@ package dev.salient.fakequant;
 
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 
+import dev.salient.method.Grid;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.lang.foreign.MemorySegment;
@@ -29,6 +30,9 @@ public final class FusedFakeQuant implements FakeQuant {
     private static final float ROUNDER = 0x1.8p23f;
 
     private static final float LARGEST_ROUNDED = 0x1p21f;
+
+    /** A sign follows its weight up to here, in scales. */
+    private static final float SIGN_REACH = 2;
 
     private static final int GROUPS_PER_TASK = 256;
 
@@ -117,6 +121,10 @@ public final class FusedFakeQuant implements FakeQuant {
             float scale = ClippedGroups.scale(hi, lo, largest);
             float zero = ClippedGroups.zero(weight.grid(), hi, lo, scale);
             long first = (long) group * size * Float.BYTES;
+            if (weight.grid() instanceof Grid.Binary) {
+                takeSigns(first, scale);
+                return;
+            }
             int i = 0;
             for (; i <= size - FLOATS.length(); i += FLOATS.length()) {
                 long at = first + (long) i * Float.BYTES;
@@ -133,6 +141,22 @@ public final class FusedFakeQuant implements FakeQuant {
                 float level =
                         (float) Math.rint(Math.max(-zero, Math.min(largest - zero, latent.get(FLOAT, at) / scale)));
                 values.set(FLOAT, at, level * scale);
+            }
+        }
+
+        private void takeSigns(long first, float scale) {
+            FloatVector plus = FloatVector.broadcast(FLOATS, scale);
+            FloatVector minus = plus.neg();
+            int i = 0;
+            for (; i <= size - FLOATS.length(); i += FLOATS.length()) {
+                long at = first + (long) i * Float.BYTES;
+                VectorMask<Float> up = FloatVector.fromMemorySegment(FLOATS, latent, at, LITTLE_ENDIAN)
+                        .compare(VectorOperators.GE, 0);
+                minus.blend(plus, up).intoMemorySegment(values, at, LITTLE_ENDIAN);
+            }
+            for (; i < size; i++) {
+                long at = first + (long) i * Float.BYTES;
+                values.set(FLOAT, at, latent.get(FLOAT, at) >= 0 ? scale : -scale);
             }
         }
     }
@@ -176,6 +200,8 @@ public final class FusedFakeQuant implements FakeQuant {
         /** Sums gradient times d value / d scale = level - [not clamped] w / s over a group, and writes that of the weight. */
         private Sums sum(int group, float scale, float zero, float[] lanes) {
             long first = (long) group * groups.size * Float.BYTES;
+            boolean signs = groups.weight.grid() instanceof Grid.Binary;
+            FloatVector one = FloatVector.broadcast(FLOATS, 1);
             float bottom = -zero;
             float top = groups.largest - zero;
             FloatVector toScale = FloatVector.zero(FLOATS);
@@ -189,9 +215,13 @@ public final class FusedFakeQuant implements FakeQuant {
                         .min(LARGEST_ROUNDED)
                         .add(ROUNDER)
                         .sub(ROUNDER);
-                FloatVector level = rounded.max(bottom).min(top);
-                VectorMask<Float> inside = rounded.compare(VectorOperators.EQ, level);
-                FloatVector slope = level.sub(ratio, inside);
+                FloatVector level = signs
+                        ? one.neg().blend(one, w.compare(VectorOperators.GE, 0))
+                        : rounded.max(bottom).min(top);
+                VectorMask<Float> inside = signs
+                        ? ratio.abs().compare(VectorOperators.LE, SIGN_REACH)
+                        : rounded.compare(VectorOperators.EQ, level);
+                FloatVector slope = signs ? level : level.sub(ratio, inside);
                 FloatVector g = gradient == null
                         ? FloatVector.zero(FLOATS)
                         : FloatVector.fromMemorySegment(FLOATS, gradient, at, LITTLE_ENDIAN);
@@ -213,8 +243,9 @@ public final class FusedFakeQuant implements FakeQuant {
                 long at = first + (long) i * Float.BYTES;
                 float w = groups.latent.get(FLOAT, at);
                 float rounded = (float) Math.rint(w / scale);
-                float level = Math.max(bottom, Math.min(top, rounded));
-                float slope = rounded == level ? level - w / scale : level;
+                float level = signs ? w >= 0 ? 1 : -1 : Math.max(bottom, Math.min(top, rounded));
+                boolean inside = signs ? Math.abs(w / scale) <= SIGN_REACH : rounded == level;
+                float slope = inside && !signs ? level - w / scale : level;
                 float g = gradient == null ? 0 : gradient.get(FLOAT, at);
                 if (saliency != null) {
                     float off = level * scale - groups.original.get(FLOAT, at);
@@ -223,7 +254,7 @@ public final class FusedFakeQuant implements FakeQuant {
                 }
                 scaleSum += g * slope;
                 if (weightGradient != null) {
-                    weightGradient.set(FLOAT, at, rounded == level ? g : 0);
+                    weightGradient.set(FLOAT, at, inside ? g : 0);
                 }
             }
             return new Sums(scaleSum, preservedSum);

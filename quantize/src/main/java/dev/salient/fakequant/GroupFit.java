@@ -7,7 +7,7 @@ import dev.salient.method.Method.Start;
  * The scale and zero point of one group: {@code value = scale (code - zero)}.
  *
  * @param scale rounded to fp16, as it is stored
- * @param zero 0 to 2^bits - 1
+ * @param zero 0 to the largest code
  */
 public record GroupFit(Grid grid, float scale, float zero) {
     /** The fit of {@code size} weights from {@code from} on, clipped as the start says. */
@@ -18,8 +18,12 @@ public record GroupFit(Grid grid, float scale, float zero) {
             max = Math.max(max, weights[i]);
             min = Math.min(min, weights[i]);
         }
+        if (grid.isSymmetric()) {
+            max = Math.max(max, -min);
+            min = -max;
+        }
         float share = start == Start.SQUARED_ERROR ? ClippingSearch.best(weights, from, size, grid) : 1;
-        float exact = ClippedGroups.scale(share * max, share * min, (1 << grid.bits()) - 1);
+        float exact = ClippedGroups.scale(share * max, share * min, grid.largestCode());
         float scale = Float.float16ToFloat(Float.floatToFloat16(exact));
         return new GroupFit(grid, scale, ClippedGroups.zero(grid, share * max, share * min, scale));
     }
@@ -32,7 +36,10 @@ public record GroupFit(Grid grid, float scale, float zero) {
 
     /** The code whose value is nearest. */
     public int code(float weight) {
-        float largest = (1 << grid.bits()) - 1;
+        if (grid instanceof Grid.Binary) {
+            return weight >= 0 ? 2 : 0;
+        }
+        float largest = grid.largestCode();
         return (int) (Math.rint(Math.clamp(weight / scale, -zero, largest - zero)) + zero);
     }
 

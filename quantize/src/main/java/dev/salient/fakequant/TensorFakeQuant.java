@@ -33,7 +33,12 @@ public final class TensorFakeQuant implements FakeQuant {
                 preserved = weighted.mul(off).sum().item_double();
             }
             Tensor inside = parts.rounded.eq(parts.level);
-            Tensor slope = parts.level.sub(parts.ratio.mul(inside));
+            Tensor slope = parts.level;
+            if (weight.grid() instanceof Grid.Binary) {
+                inside = parts.ratio.abs().le(new Scalar(2.0));
+            } else {
+                slope = parts.level.sub(parts.ratio.mul(inside));
+            }
             Tensor toScale = g.view_as(slope)
                     .mul(slope)
                     .sum(new long[] {2}, false, new org.bytedeco.pytorch.ScalarTypeOptional())
@@ -69,11 +74,18 @@ public final class TensorFakeQuant implements FakeQuant {
             Tensor zero = switch (weight.grid()) {
                 case Grid.Signed2 signed ->
                     torch.ones_like(hi).add(hi.lt(lo.neg()).to(torch.ScalarType.Float));
+                case Grid.Ternary ternary -> torch.ones_like(hi);
+                case Grid.Binary binary -> torch.ones_like(hi);
                 case Grid.Affine affine -> clamp(lo.neg().div(scale), -1e4, 1e4).round();
             };
             Tensor grouped = weight.latent().view(hi.size(0), hi.size(1), weight.groupSize());
             Tensor ratio = grouped.div(scale);
-            Tensor rounded = ratio.round();
+            Tensor rounded = weight.grid() instanceof Grid.Binary
+                    ? grouped.ge(new Scalar(0.0))
+                            .to(torch.ScalarType.Float)
+                            .mul(new Scalar(2.0))
+                            .sub(new Scalar(1.0))
+                    : ratio.round();
             Tensor level = rounded.clamp(
                     new TensorOptional(zero.neg()),
                     new TensorOptional(zero.neg().add(new Scalar(n))));

@@ -4,8 +4,18 @@ import static dev.salient.method.Settings.require;
 
 /** The values that a group of weights can take. */
 public sealed interface Grid {
-    /** Bits of one code. */
+    /** Bits that a code is packed in. */
     int bits();
+
+    /** Bits that a code needs. */
+    default double codeBits() {
+        return bits();
+    }
+
+    /** The largest code: codes begin with 0. */
+    default int largestCode() {
+        return (1 << bits()) - 1;
+    }
 
     /** Input channels that share a scale; 0 where a whole row does. */
     int groupSize();
@@ -27,7 +37,7 @@ public sealed interface Grid {
 
     /** Bits for each weight in rows of {@code in} channels. */
     default double bitsPerWeight(int in) {
-        return bits() + (double) bitsBesideCodes() / groupSizeFor(in);
+        return codeBits() + (double) bitsBesideCodes() / groupSizeFor(in);
     }
 
     /**
@@ -49,6 +59,74 @@ public sealed interface Grid {
         public int bitsBesideCodes() {
             return 16;
         }
+    }
+
+    /**
+     * Levels {-1, 0, 1} times an fp16 scale, packed as {@link Signed2} is, without its code 3: GGUF's TQ2_0 in groups of 256.
+     *
+     * @param groupSize 0: the whole row
+     */
+    record Ternary(int groupSize) implements Grid {
+        public Ternary {
+            require(groupSize >= 0, "group size: got %d, want 0 (a whole row) or more", groupSize);
+        }
+
+        @Override
+        public int bits() {
+            return 2;
+        }
+
+        /** Five to a byte, as GGUF's TQ1_0 has them. */
+        @Override
+        public double codeBits() {
+            return 1.6;
+        }
+
+        @Override
+        public int largestCode() {
+            return 2;
+        }
+
+        @Override
+        public int bitsBesideCodes() {
+            return 16;
+        }
+    }
+
+    /**
+     * Levels {-1, 1} times an fp16 scale, packed as {@link Signed2} is, with its codes 0 and 2 alone: GGUF's Q1_0 in groups of 128.
+     *
+     * @param groupSize 0: the whole row
+     */
+    record Binary(int groupSize) implements Grid {
+        public Binary {
+            require(groupSize >= 0, "group size: got %d, want 0 (a whole row) or more", groupSize);
+        }
+
+        @Override
+        public int bits() {
+            return 2;
+        }
+
+        @Override
+        public double codeBits() {
+            return 1;
+        }
+
+        @Override
+        public int largestCode() {
+            return 2;
+        }
+
+        @Override
+        public int bitsBesideCodes() {
+            return 16;
+        }
+    }
+
+    /** Whether levels lie as far above zero as below, so that a group's range does too. */
+    default boolean isSymmetric() {
+        return this instanceof Ternary || this instanceof Binary;
     }
 
     /**

@@ -116,6 +116,8 @@ final class Manifest {
     private static ObjectNode grid(Grid grid) {
         String name = switch (grid) {
             case Grid.Signed2 signed -> "signed2";
+            case Grid.Ternary ternary -> "ternary";
+            case Grid.Binary binary -> "binary";
             case Grid.Affine affine -> "affine";
         };
         return JSON.createObjectNode()

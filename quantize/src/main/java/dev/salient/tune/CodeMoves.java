@@ -26,6 +26,9 @@ final class CodeMoves {
     private final Tensor levels;
     private final Tensor lowest;
     private final Tensor highest;
+    /** From one level to the next. */
+    private final double spacing;
+
     private final CodeSteps settings;
     private final Tensor square;
     private final Tensor carried;
@@ -37,9 +40,11 @@ final class CodeMoves {
      * @param levels code - zero, [out, groups, group size]; overwritten by each step
      * @param zeros [out, groups, 1]
      * @param largest code
+     * @param spacing of the codes: 1; 2 where they are signs
      */
-    CodeMoves(Tensor levels, Tensor zeros, int largest, CodeSteps settings) {
+    CodeMoves(Tensor levels, Tensor zeros, int largest, int spacing, CodeSteps settings) {
         this.levels = levels;
+        this.spacing = spacing;
         this.lowest = zeros.neg();
         this.highest = lowest.add(new Scalar((double) largest));
         this.settings = settings;
@@ -74,15 +79,16 @@ final class CodeMoves {
             square.mul_(new Scalar(BETA)).addcmul_(gradient, gradient, new Scalar(1 - BETA));
             double correction = 1 / Math.sqrt(1 - Math.pow(BETA, steps));
             Tensor root = square.sqrt().mul_(new Scalar(correction)).add_(new Scalar(EPSILON));
-            carried.sub_(gradient.div(root).mul_(scales.sign()).mul_(new Scalar(rate)));
-            Tensor wanted = levels.add(carried).round_();
+            carried.sub_(gradient.div(root).mul_(scales.sign()).mul_(new Scalar(rate * spacing)));
+            Tensor steps = levels.add(carried).sub_(lowest).div_(new Scalar(spacing));
+            Tensor wanted = steps.round_().mul_(new Scalar(spacing)).add_(lowest);
             wanted = torch.minimum(torch.maximum(wanted, lowest), highest);
             Tensor change = wanted.sub(levels);
             Tensor distance = carried.mul(change.sign()).clamp_min_(new Scalar(0.0)); // 0 where the code stays
             apply(change, distance, scales);
             // no farther than half a step beyond the grid's ends, or it would never come back
-            Tensor lower = lowest.sub(levels).sub_(new Scalar(0.5));
-            Tensor upper = highest.sub(levels).add_(new Scalar(0.5));
+            Tensor lower = lowest.sub(levels).sub_(new Scalar(0.5 * spacing));
+            Tensor upper = highest.sub(levels).add_(new Scalar(0.5 * spacing));
             carried.copy_(torch.minimum(torch.maximum(carried, lower), upper)).mul_(new Scalar(1 - settings.decay()));
         }
     }

@@ -5,6 +5,7 @@ import dev.salient.fakequant.GroupFit;
 import dev.salient.method.Grid;
 import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.packed.GroupAffine;
+import dev.salient.packed.GroupAffine.Levels;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.TrainedAdapter;
@@ -74,12 +75,16 @@ final class ScalesAndCodes implements TunedWeight {
         scales = device.floats(scale, stored.out(), groups, 1);
         logs = device.zeros(stored.out(), groups, 1);
         values = device.zeros(stored.out(), stored.in()).requires_grad_(true);
-        moves = steps == null
-                ? null
-                : new CodeMoves(levels, device.floats(zero, stored.out(), groups, 1), (1 << stored.bits()) - 1, steps);
+        moves = steps == null ? null : moves(device.floats(zero, stored.out(), groups, 1), steps);
         optimizer.add(logs, SCALE);
         adapterParts().forEach(part -> optimizer.add(part, ADAPTER));
         refresh();
+    }
+
+    private CodeMoves moves(Tensor zeros, CodeSteps steps) {
+        Levels own = stored.levels();
+        int largest = own == Levels.ALL ? (1 << stored.bits()) - 1 : 2;
+        return new CodeMoves(levels, zeros, largest, own == Levels.SIGNS ? 2 : 1, steps);
     }
 
     private List<Tensor> adapterParts() {

@@ -30,7 +30,11 @@ class FakeQuantTest {
                         new Grid.Affine(2, 64),
                         new Grid.Affine(3, 32),
                         new Grid.Affine(4, 128),
-                        new Grid.Affine(2, 0))
+                        new Grid.Affine(2, 0),
+                        new Grid.Ternary(64),
+                        new Grid.Ternary(0),
+                        new Grid.Binary(64),
+                        new Grid.Binary(12))
                 .flatMap(grid -> Stream.of(1L, 2L, 3L)
                         .flatMap(seed -> Stream.of(new FusedFakeQuant(), new TensorFakeQuant())
                                 .map(quant -> Arguments.of(grid, seed, quant))));
@@ -149,7 +153,9 @@ class FakeQuantTest {
                     int group = i / packed.groupSize();
                     double want = Double.POSITIVE_INFINITY;
                     double scale = packed.scale(o, group);
-                    for (int code = 0; code < 1 << packed.bits(); code++) {
+                    int step = grid instanceof Grid.Binary ? 2 : 1;
+                    int last = step == 2 || grid instanceof Grid.Ternary ? 2 : (1 << packed.bits()) - 1;
+                    for (int code = 0; code <= last; code += step) {
                         want = Math.min(want, Math.abs(scale * (code - packed.zero(o, group)) - original[o * 384 + i]));
                     }
                     double got = Math.abs(row[i] - original[o * 384 + i]);

@@ -17,6 +17,8 @@ final class NaiveClipping {
     private final double[] max;
     private final double[] min;
     private final int n;
+    private final boolean symmetric;
+    private final boolean binary;
 
     NaiveClipping(ClippedGroups weight) {
         this.weight = weight;
@@ -24,7 +26,9 @@ final class NaiveClipping {
         latent = TorchDevice.toFloats(weight.latent());
         float[] u = TorchDevice.toFloats(weight.upper());
         float[] l = TorchDevice.toFloats(weight.lower());
-        n = (int) Math.pow(2, weight.grid().bits()) - 1;
+        binary = weight.grid() instanceof Grid.Binary;
+        symmetric = binary || weight.grid() instanceof Grid.Ternary;
+        n = symmetric ? 2 : (int) Math.pow(2, weight.grid().bits()) - 1;
         scale = new double[u.length];
         zero = new double[u.length];
         up = new double[u.length];
@@ -36,24 +40,34 @@ final class NaiveClipping {
                 max[g] = Math.max(max[g], original[i]);
                 min[g] = Math.min(min[g], original[i]);
             }
+            if (symmetric) {
+                max[g] = Math.max(max[g], -min[g]);
+                min[g] = -max[g];
+            }
             up[g] = 1 / (1 + Math.exp(-u[g]));
             down[g] = 1 / (1 + Math.exp(-l[g]));
             double hi = up[g] * max[g];
             double lo = down[g] * min[g];
             scale[g] = (hi - lo) / n;
             boolean signed = weight.grid() instanceof Grid.Signed2;
-            zero[g] = signed ? (hi >= -lo ? 1 : 2) : Math.rint(-lo / scale[g]);
+            zero[g] = symmetric ? 1 : signed ? (hi >= -lo ? 1 : 2) : Math.rint(-lo / scale[g]);
         }
     }
 
     /** Whether a weight lies so near the border of two levels that fp32 may round it either way. */
     private boolean isTie(int i) {
         double ratio = latent[i] / scale[i / weight.groupSize()];
+        if (binary) {
+            return Math.abs(Math.abs(ratio) - 2) < 1e-5;
+        }
         return Math.abs(Math.abs(ratio - Math.floor(ratio)) - 0.5) < 1e-5;
     }
 
     private double level(int i) {
         int g = i / weight.groupSize();
+        if (binary) {
+            return latent[i] < 0 ? -1 : 1;
+        }
         return Math.max(-zero[g], Math.min(n - zero[g], Math.rint(latent[i] / scale[g])));
     }
 
@@ -99,8 +113,9 @@ final class NaiveClipping {
             for (int i = g * weight.groupSize(); i < (g + 1) * weight.groupSize(); i++) {
                 double off = scale[g] * level(i) - original[i];
                 double total = gradient[i] + 2 * lambda * saliency[i] * off;
-                boolean inside = Math.rint(latent[i] / scale[g]) == level(i);
-                double slope = level(i) - (inside ? latent[i] / scale[g] : 0);
+                double ratio = latent[i] / scale[g];
+                boolean inside = binary ? Math.abs(ratio) <= 2 : Math.rint(ratio) == level(i);
+                double slope = level(i) - (inside && !binary ? ratio : 0);
                 toScale += total * slope;
                 sums.weight[i] = inside ? total : 0;
                 terms += (Math.abs(gradient[i]) + 2 * lambda * saliency[i] * (Math.abs(off) + Math.abs(original[i])))

@@ -96,6 +96,27 @@ class QuantizationRunTest {
         assertThat(folder.resolve("out").resolve(".salient")).doesNotExist();
     }
 
+    /** Grids of two and three levels go through the folder's 2-bit codes and come back as what they are. */
+    @Test
+    void binaryAndTernaryRunsWriteTheirLevelsAndCountTheirBits() throws IOException {
+        Map<Grid, GroupAffine.Levels> grids = Map.of(
+                new Grid.Binary(32), GroupAffine.Levels.SIGNS,
+                new Grid.Ternary(64), GroupAffine.Levels.TERNARY);
+        for (Map.Entry<Grid, GroupAffine.Levels> entry : grids.entrySet()) {
+            Grid grid = entry.getKey();
+            String out = grid.getClass().getSimpleName();
+            QuantizationRun.run(
+                    settings(out, new Method.Gptq(grid, Start.SQUARED_ERROR, 0.01, true), false), new Silent());
+            try (Checkpoint written = Checkpoints.open(folder.resolve(out))) {
+                assertThat(written.weights().blocks().get(0).linear(Linear.GATE))
+                        .isInstanceOfSatisfying(GroupAffine.class, w -> {
+                            assertThat(w.levels()).isEqualTo(entry.getValue());
+                            assertThat(w.bitsPerWeight()).isCloseTo(grid.bitsPerWeight(w.in()), within(1e-3));
+                        });
+            }
+        }
+    }
+
     @Test
     void gptqWritesItsGridsAndGoesOnAlikeWhereItWasStopped() throws IOException {
         Method gptq = new Method.Gptq(SIGNED2, Start.SQUARED_ERROR, 0.01, true);

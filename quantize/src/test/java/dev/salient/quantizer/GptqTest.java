@@ -26,7 +26,13 @@ class GptqTest {
     private static final double DAMPING = 0.01;
 
     static Stream<Arguments> cases() {
-        return Stream.of(new Grid.Signed2(16), new Grid.Affine(2, 32), new Grid.Affine(3, 16), new Grid.Affine(4, 0))
+        return Stream.of(
+                        new Grid.Signed2(16),
+                        new Grid.Affine(2, 32),
+                        new Grid.Affine(3, 16),
+                        new Grid.Affine(4, 0),
+                        new Grid.Ternary(16),
+                        new Grid.Binary(32))
                 .flatMap(grid -> Stream.of(true, false)
                         .flatMap(actOrder -> Stream.of(1L, 2L).map(seed -> Arguments.of(grid, actOrder, seed))));
     }
@@ -101,11 +107,15 @@ class GptqTest {
         private final int n;
         private final int groupSize;
         private final boolean signed;
+        private final boolean binary;
+        private final boolean symmetric;
         private final boolean actOrder;
         private final double[][] h = new double[IN][IN];
 
         NaiveSurgery(Grid grid, boolean actOrder) {
-            n = (int) Math.pow(2, grid.bits()) - 1;
+            binary = grid instanceof Grid.Binary;
+            symmetric = binary || grid instanceof Grid.Ternary;
+            n = symmetric ? 2 : (int) Math.pow(2, grid.bits()) - 1;
             groupSize = grid.groupSize() == 0 ? IN : grid.groupSize();
             signed = grid instanceof Grid.Signed2;
             this.actOrder = actOrder;
@@ -141,7 +151,9 @@ class GptqTest {
                     fit(actOrder ? original : w, g, scale, zero);
                     fitted[g] = true;
                 }
-                codes[i] = (int) (Math.max(-zero[g], Math.min(n - zero[g], Math.rint(w[i] / scale[g]))) + zero[g]);
+                codes[i] = binary
+                        ? (w[i] < 0 ? 0 : 2)
+                        : (int) (Math.max(-zero[g], Math.min(n - zero[g], Math.rint(w[i] / scale[g]))) + zero[g]);
                 double error = w[i] - scale[g] * (codes[i] - zero[g]);
                 double[] column = inverseColumn(done, i);
                 for (int j = 0; j < IN; j++) {
@@ -169,8 +181,12 @@ class GptqTest {
                 max = Math.max(max, w[i]);
                 min = Math.min(min, w[i]);
             }
+            if (symmetric) {
+                max = Math.max(max, -min);
+                min = -max;
+            }
             scale[g] = Float.float16ToFloat(Float.floatToFloat16((float) ((max - min) / n)));
-            zero[g] = signed ? (max >= -min ? 1 : 2) : Math.rint(-min / scale[g]);
+            zero[g] = symmetric ? 1 : signed ? (max >= -min ? 1 : 2) : Math.rint(-min / scale[g]);
         }
 
         /** Column i of the inverse of H without the rows and columns that are done: solves H x = e_i by elimination. */

@@ -24,7 +24,12 @@ class HqqTest {
     private static final int IN = 64;
 
     static Stream<Arguments> cases() {
-        return Stream.of(new Grid.Signed2(32), new Grid.Affine(2, 64), new Grid.Affine(3, 16), new Grid.Affine(4, 0))
+        return Stream.of(
+                        new Grid.Signed2(32),
+                        new Grid.Affine(2, 64),
+                        new Grid.Affine(3, 16),
+                        new Grid.Affine(4, 0),
+                        new Grid.Ternary(32))
                 .flatMap(grid -> Stream.of(Start.values()).map(start -> Arguments.of(grid, start)));
     }
 
@@ -44,7 +49,7 @@ class HqqTest {
         float[] w = weights();
         try (TorchScope scope = new TorchScope()) {
             GroupAffine got = (GroupAffine) Hqq.quantize(CPU.floats(w, OUT, IN), new Method.Hqq(grid, start));
-            int n = (1 << grid.bits()) - 1;
+            int n = grid instanceof Grid.Ternary ? 2 : (1 << grid.bits()) - 1;
             for (int row = 0; row < OUT; row++) {
                 for (int g = 0; g < got.groupsPerRow(); g++) {
                     int from = row * IN + g * got.groupSize();

@@ -31,14 +31,14 @@ class CodeMovesTest {
                         new CodeSteps(0.2, 0.1, 0.2, 0),
                         new CodeSteps(0.3, 0.02, 0.05, 0.5),
                         new CodeSteps(0.7, 0.001, 1e-6, 1))
-                .flatMap(steps -> Stream.of(2, 3).map(bits -> Arguments.of(steps, bits)));
+                .flatMap(steps ->
+                        Stream.of(Arguments.of(steps, 3, 1), Arguments.of(steps, 7, 1), Arguments.of(steps, 2, 2)));
     }
 
-    @ParameterizedTest(name = "{0}, {1} bits")
+    @ParameterizedTest(name = "{0}, codes to {1} by {2}")
     @MethodSource("cases")
-    void codesMoveAsInTheAlgorithm(CodeSteps settings, int bits) {
-        Random random = new Random(bits);
-        int largest = (1 << bits) - 1;
+    void codesMoveAsInTheAlgorithm(CodeSteps settings, int largest, int spacing) {
+        Random random = new Random(largest);
         float[] zeros = new float[OUT * GROUPS];
         float[] scales = new float[zeros.length];
         float[] levels = new float[COUNT];
@@ -46,13 +46,13 @@ class CodeMovesTest {
             zeros[g] = random.nextInt(largest + 1);
             scales[g] = (random.nextBoolean() ? 1 : -1) * random.nextFloat(0.05f, 0.2f);
             for (int i = g * SIZE; i < (g + 1) * SIZE; i++) {
-                levels[i] = random.nextInt(largest + 1) - zeros[g];
+                levels[i] = spacing * random.nextInt(largest / spacing + 1) - zeros[g];
             }
         }
-        Naive naive = new Naive(levels, zeros, scales, largest, settings);
+        Naive naive = new Naive(levels, zeros, scales, largest, spacing, settings);
         try (TorchScope scope = new TorchScope()) {
             Tensor moved = CPU.floats(levels, OUT, GROUPS, SIZE);
-            CodeMoves moves = new CodeMoves(moved, CPU.floats(zeros, OUT, GROUPS, 1), largest, settings);
+            CodeMoves moves = new CodeMoves(moved, CPU.floats(zeros, OUT, GROUPS, 1), largest, spacing, settings);
             int changed = 0;
             for (int step = 1; step <= 8; step++) {
                 float[] gradient = new float[COUNT];
@@ -76,15 +76,17 @@ class CodeMovesTest {
         private final float[] zeros;
         private final float[] scales;
         private final int largest;
+        private final int spacing;
         private final CodeSteps settings;
         private final double[] square = new double[COUNT];
         private final double[] carried = new double[COUNT];
 
-        Naive(float[] levels, float[] zeros, float[] scales, int largest, CodeSteps settings) {
+        Naive(float[] levels, float[] zeros, float[] scales, int largest, int spacing, CodeSteps settings) {
             this.level = IntStream.range(0, COUNT).mapToDouble(i -> levels[i]).toArray();
             this.zeros = zeros;
             this.scales = scales;
             this.largest = largest;
+            this.spacing = spacing;
             this.settings = settings;
         }
 
@@ -96,8 +98,9 @@ class CodeMovesTest {
                 int g = i / SIZE;
                 square[i] = 0.95 * square[i] + 0.05 * gradient[i] * gradient[i];
                 double direction = gradient[i] / (Math.sqrt(square[i] / (1 - Math.pow(0.95, step))) + 1e-12);
-                carried[i] -= rate * Math.signum(scales[g]) * direction;
-                double nearest = Math.rint(level[i] + carried[i]);
+                carried[i] -= rate * spacing * Math.signum(scales[g]) * direction;
+                double from = level[i] + carried[i] + zeros[g];
+                double nearest = Math.rint(from / spacing) * spacing - zeros[g];
                 wanted[i] = Math.max(-zeros[g], Math.min(largest - zeros[g], nearest));
                 if (wanted[i] != level[i]) {
                     movers.add(i);
@@ -118,8 +121,8 @@ class CodeMovesTest {
                 taken++;
             }
             for (int i = 0; i < COUNT; i++) {
-                double low = -zeros[i / SIZE] - level[i] - 0.5;
-                double high = largest - zeros[i / SIZE] - level[i] + 0.5;
+                double low = -zeros[i / SIZE] - level[i] - 0.5 * spacing;
+                double high = largest - zeros[i / SIZE] - level[i] + 0.5 * spacing;
                 carried[i] = (1 - settings.decay()) * Math.max(low, Math.min(high, carried[i]));
             }
             return taken;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.salient.fakequant.FusedFakeQuant;
+import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
@@ -15,9 +16,11 @@ import dev.salient.tune.TunedWeight.Rates;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What moves and what does not, for weights with scales of either sign and any zero point. */
 class TunedWeightTest {
@@ -26,15 +29,20 @@ class TunedWeightTest {
     private static final int IN = 128;
     private static final int SIZE = 32;
     private static final int GROUPS = IN / SIZE;
+    /** In place of bits, as 1 stands for signs. */
+    private static final int TERNARY = 0;
 
     static Stream<Arguments> cases() {
-        return Stream.of(2, 3, 4, 8)
+        return Stream.of(1, TERNARY, 2, 3, 4, 8)
                 .flatMap(bits -> Stream.of(false, true).map(adapted -> Arguments.of(bits, adapted)));
     }
 
     private final Random random = new Random(3);
 
     private GroupAffine stored(int bits) {
+        if (bits < 2) {
+            return symmetric(bits == TERNARY);
+        }
         byte[] codes = new byte[OUT * IN * bits / 8];
         random.nextBytes(codes);
         MemorySegment scales = MemorySegment.ofArray(new byte[OUT * GROUPS * Short.BYTES]);
@@ -44,6 +52,20 @@ class TunedWeightTest {
             zeros[g] = (byte) random.nextInt(1 << bits);
         }
         return new GroupAffine(OUT, IN, bits, SIZE, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
+    }
+
+    private GroupAffine symmetric(boolean ternary) {
+        byte[] codes = new byte[OUT * IN / 4];
+        for (int i = 0; i < OUT * IN; i++) {
+            codes[i / 4] |= (byte) ((ternary ? random.nextInt(3) : 2 * random.nextInt(2)) << (2 * (i % 4)));
+        }
+        MemorySegment scales = MemorySegment.ofArray(new byte[OUT * GROUPS * Short.BYTES]);
+        byte[] zeros = new byte[OUT * GROUPS];
+        for (int g = 0; g < zeros.length; g++) {
+            DType.F16.set(scales, g, random.nextFloat(0.01f, 0.1f));
+            zeros[g] = 1;
+        }
+        return new GroupAffine(OUT, IN, 2, SIZE, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
     }
 
     private PackedWeight weight(int bits, boolean adapted) {
@@ -136,6 +158,34 @@ class TunedWeightTest {
                             .isCloseTo(want, within(Math.abs(want) / 1024)); // fp16 keeps 11 bits
                     assertThat(after.zero(row, g)).isEqualTo(before.zero(row, g));
                 }
+            }
+        }
+    }
+
+    /** Straight through as through PV: what was ternary or signs is so after many steps, though many codes have moved. */
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(ints = {1, TERNARY})
+    void levelsStayThoseOfTheGrid(int bits) {
+        GroupAffine before = stored(bits);
+        Tensor original = CPU.floats(gaussians(0.1), OUT, IN);
+        for (boolean straight : new boolean[] {true, false}) {
+            try (TorchScope scope = new TorchScope();
+                    TunedWeight tuned = straight
+                            ? new StraightThrough(before, original, new FusedFakeQuant(), CPU)
+                            : new ScalesAndCodes(before, true, new CodeSteps(0.5, 0.1, 1, 1), CPU)) {
+                for (int step = 0; step < 10; step++) {
+                    tuned.values().mul(CPU.floats(gaussians(1), OUT, IN)).sum().backward();
+                    tuned.step(new Rates(0.02, 0.01, 0, 0, 0.5));
+                }
+                GroupAffine after = base(tuned.pack());
+                assertThat(after.levels()).isEqualTo(before.levels());
+                int moved = 0;
+                for (int i = 0; i < OUT * IN; i++) {
+                    moved += after.code(i / IN, i % IN) == before.code(i / IN, i % IN) ? 0 : 1;
+                }
+                assertThat(moved)
+                        .as("codes that moved, straight through: %s", straight)
+                        .isGreaterThan(20);
             }
         }
     }

@@ -88,8 +88,14 @@ public record ModelSummary(
             case Dense dense -> dense.values().dtype().name();
             case ScaledGroups groups -> groups.format().name();
             case SuperBlocks blocks -> blocks.format().name();
-            case GroupAffine affine ->
-                affine.bits() + " bit " + (affine.groupSize() == affine.in() ? "per row" : "g" + affine.groupSize());
+            case GroupAffine affine -> {
+                String codes = switch (affine.levels()) {
+                    case SIGNS -> "binary ";
+                    case TERNARY -> "ternary ";
+                    case ALL -> affine.bits() + " bit ";
+                };
+                yield codes + (affine.groupSize() == affine.in() ? "per row" : "g" + affine.groupSize());
+            }
             case AdditiveCodebook codebooks ->
                 "%dx%d g%d".formatted(codebooks.codebookCount(), codebooks.bits(), codebooks.groupSize());
             case Reordered reordered -> formatOf(reordered.base()) + " act-order";

@@ -70,6 +70,9 @@ final class RowCodes {
     /** The codes of a weight, which must have some. */
     static RowCodes of(PackedWeight weight) {
         return switch (weight) {
+            case GroupAffine affine
+            when affine.levels() == GroupAffine.Levels.SIGNS ->
+                new RowCodes(affine, 1, affine.groupSize(), Offsets.NONE, 0.5f);
             case GroupAffine affine -> {
                 boolean one = affine.zerosFollowFromSigns();
                 int signed = affine.bits() == 8 ? 128 : 0;
@@ -153,13 +156,14 @@ final class RowCodes {
     }
 
     private void load(GroupAffine affine, int row) {
-        int rowBytes = affine.in() * bits / Byte.SIZE;
+        int rowBytes = affine.in() * affine.bits() / Byte.SIZE;
         copy(affine.codes(), (long) row * rowBytes, rowBytes);
         for (int g = 0; g < scales.length; g++) {
             scales[g] = affine.scale(row, g);
             zeros[g] = (byte) (offsets == Offsets.NONE ? 0 : affine.zero(row, g) - (bits == 8 ? 128 : 0));
         }
         switch (bits) {
+            case 1 -> signs();
             case 2 -> twoBits(0, codes.length, 0);
             case 3 -> threeBits();
             case 4 -> nibblePairs();
@@ -169,7 +173,7 @@ final class RowCodes {
                 }
             }
         }
-        if (offsets == Offsets.NONE) {
+        if (offsets == Offsets.NONE && bits > 1) {
             mirror(affine, row);
         }
     }
@@ -239,6 +243,14 @@ final class RowCodes {
             codes[to + i + 1] = (byte) ((four >> 2) & 3);
             codes[to + i + 2] = (byte) ((four >> 4) & 3);
             codes[to + i + 3] = (byte) ((four >> 6) & 3);
+        }
+    }
+
+    /** Codes of 2 bits, 0 or 2, become 0 or 1. */
+    private void signs() {
+        twoBits(0, codes.length, 0);
+        for (int i = 0; i < codes.length; i++) {
+            codes[i] >>= 1;
         }
     }
 

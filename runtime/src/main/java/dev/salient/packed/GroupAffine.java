@@ -66,6 +66,47 @@ public record GroupAffine(
         return codes.byteSize() + scales.byteSize() + zeros.byteSize();
     }
 
+    /** Which levels the codes of a weight stand for, {@code code - zero}. */
+    public enum Levels {
+        /** -1 and 1: codes of 2 bits, zero points 1. */
+        SIGNS,
+        /** -1, 0 and 1: codes of 2 bits, zero points 1. */
+        TERNARY,
+        /** All that the bits allow. */
+        ALL
+    }
+
+    /** The levels that occur. */
+    public Levels levels() {
+        if (bits != 2) {
+            return Levels.ALL;
+        }
+        for (long i = 0; i < zeros.byteSize(); i++) {
+            if (zeros.get(JAVA_BYTE, i) != 1) {
+                return Levels.ALL;
+            }
+        }
+        boolean signs = true;
+        for (long i = 0; i < codes.byteSize(); i++) {
+            int four = codes.get(JAVA_BYTE, i);
+            if ((four & (four >>> 1) & 0x55) != 0) { // a code 3
+                return Levels.ALL;
+            }
+            signs &= (four & 0x55) == 0; // no code 1
+        }
+        return signs ? Levels.SIGNS : Levels.TERNARY;
+    }
+
+    /** Bits that the codes need: a bit each where they are signs, and five to a byte where they are ternary. */
+    private long neededCodeBits() {
+        long count = Math.multiplyExact((long) out, (long) in);
+        return switch (levels()) {
+            case SIGNS -> count;
+            case TERNARY -> Math.ceilDiv(count * Byte.SIZE, 5L);
+            case ALL -> count * bits;
+        };
+    }
+
     /**
      * Codes and scales, and {@code bits} for each zero point; none where all zero points are one z or its mirror
      * image {@code 2^bits - 1 - z}, for then the scale's sign tells which.
@@ -73,7 +114,7 @@ public record GroupAffine(
     @Override
     public long neededBits() {
         long zeroBits = zeros.byteSize() * bits;
-        return (codes.byteSize() + scales.byteSize()) * Byte.SIZE + (zerosFollowFromSigns() ? 0 : zeroBits);
+        return neededCodeBits() + scales.byteSize() * Byte.SIZE + (zerosFollowFromSigns() ? 0 : zeroBits);
     }
 
     /** Whether every zero point is that of the first group or its mirror image {@code 2^bits - 1 - zero}. */

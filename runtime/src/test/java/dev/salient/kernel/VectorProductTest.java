@@ -61,6 +61,17 @@ class VectorProductTest {
 
     @ParameterizedTest(name = "seed {0}")
     @MethodSource("seeds")
+    void signsAndTernaryCodesAgreeWithScalar(long seed) {
+        Random random = new Random(seed);
+        for (int groupSize : new int[] {8, 16, 64, 96, 128, 256, 576}) {
+            int[] size = {1 + random.nextInt(40), groupSize * (1 + random.nextInt(3))};
+            assertAgrees(Weights.symmetric(true, groupSize, size, random), random);
+            assertAgrees(Weights.symmetric(false, groupSize, size, random), random);
+        }
+    }
+
+    @ParameterizedTest(name = "seed {0}")
+    @MethodSource("seeds")
     void groupProductsAgreeWithScalar(long seed) {
         Random random = new Random(seed);
         for (GroupFormat format : GroupFormat.values()) {

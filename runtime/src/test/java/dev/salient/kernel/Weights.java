@@ -73,6 +73,25 @@ final class Weights {
                 size[0], size[1], bits, groupSize, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
     }
 
+    /** Codes that are signs, or ternary. */
+    static GroupAffine symmetric(boolean signs, int groupSize, int[] size, Random random) {
+        GroupAffine some = affine(2, groupSize, size, Fill.ALL_MINIMUM, random);
+        byte[] codes = new byte[size[0] * size[1] / 4];
+        for (int i = 0; i < size[0] * size[1]; i++) {
+            codes[i / 4] |= (byte) ((signs ? 2 * random.nextInt(2) : random.nextInt(3)) << (2 * (i % 4)));
+        }
+        byte[] zeros = new byte[size[0] * (size[1] / groupSize)];
+        Arrays.fill(zeros, (byte) 1);
+        return new GroupAffine(
+                size[0],
+                size[1],
+                2,
+                groupSize,
+                MemorySegment.ofArray(codes),
+                some.scales(),
+                MemorySegment.ofArray(zeros));
+    }
+
     static ScaledGroups groups(GroupFormat format, int[] size, Fill fill, Random random) {
         int groups = size[0] * (size[1] / format.groupSize());
         byte[] bytes = bytes(groups * format.byteCount(), fill, random);

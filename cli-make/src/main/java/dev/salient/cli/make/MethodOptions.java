@@ -44,20 +44,20 @@ final class MethodOptions {
                             + " Default: by preset.")
     private @Nullable String method;
 
-    @Option(names = "--bits", paramLabel = "N", description = "Bits of a code: 2, 3 or 4. Default: ${DEFAULT-VALUE}.")
-    private int bits = 2;
+    @Option(names = "--bits", paramLabel = "N", description = "Bits of a code: 1, 2, 3 or 4. Default: 2.")
+    private @Nullable Integer bits;
 
     @Option(
             names = "--grid",
             paramLabel = "NAME",
-            description =
-                    "signed2 (levels -1, 0, 1, 2 times a scale) or affine. Default: signed2 at 2 bits, else affine.")
+            description = "signed2 (levels -1, 0, 1, 2 times a scale), ternary (-1, 0, 1), binary (-1, 1) or affine."
+                    + " Default: binary at 1 bit, signed2 at 2, else affine.")
     private @Nullable String grid;
 
     @Option(
             names = "--group-size",
             paramLabel = "N",
-            description = "Input channels that share a scale: 32, 64, 128 or row. Default: ${DEFAULT-VALUE}.")
+            description = "Input channels that share a scale: 32, 64, 128, 256 or row. Default: ${DEFAULT-VALUE}.")
     private String groupSize = "64";
 
     @Option(names = "--rank", paramLabel = "N", description = "Rank of the adapters, 0 for none. Default: by preset.")
@@ -197,18 +197,32 @@ final class MethodOptions {
 
     private Grid grid() {
         int size = groupSize.equals("row") ? 0 : parseInt("--group-size", groupSize);
-        require(size == 0 || size >= 16, "--group-size: got %s, want 32, 64, 128 or row", groupSize);
-        String name = grid == null ? bits == 2 ? "signed2" : "affine" : grid;
+        require(size == 0 || size >= 16, "--group-size: got %s, want 32, 64, 128, 256 or row", groupSize);
+        int width = bits == null ? 2 : bits;
+        String name = grid == null ? width == 1 ? "binary" : width == 2 ? "signed2" : "affine" : grid;
         return switch (name) {
             case "signed2" -> {
-                require(bits == 2, "--grid signed2: got --bits %d, want 2, or --grid affine", bits);
+                require(width == 2, "--grid signed2: got --bits %d, want 2, or --grid affine", width);
                 yield new Grid.Signed2(size);
             }
-            case "affine" -> {
-                require(bits >= 2 && bits <= 4, "--bits: got %d, want 2, 3 or 4", bits);
-                yield new Grid.Affine(bits, size);
+            case "ternary" -> {
+                require(width == 2, "--grid ternary: got --bits %d, want 2: what its codes are packed in", width);
+                yield new Grid.Ternary(size);
             }
-            default -> throw new IllegalArgumentException("--grid: got %s, want signed2 or affine".formatted(name));
+            case "binary" -> {
+                require(bits == null || width == 1, "--grid binary: got --bits %d, want 1", width);
+                yield new Grid.Binary(size);
+            }
+            case "affine" -> {
+                require(
+                        width >= 2 && width <= 4,
+                        "--bits: got %d, want 1, 2, 3 or 4; 1 with --grid binary only",
+                        width);
+                yield new Grid.Affine(width, size);
+            }
+            default ->
+                throw new IllegalArgumentException(
+                        "--grid: got %s, want signed2, ternary, binary or affine".formatted(name));
         };
     }
 

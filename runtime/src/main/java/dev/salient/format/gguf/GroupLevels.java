@@ -18,11 +18,12 @@ record GroupLevels(GroupFormat format, int low, int high) {
     /** The levels of a layout; null where its groups are not such, or no grid of ours has them. */
     static @Nullable GroupLevels find(@Nullable GroupFormat format) {
         return switch (format) {
+            case Q1_0, TQ2_0 -> new GroupLevels(format, -1, 1);
             case Q2_0 -> new GroupLevels(format, -1, 2);
             case Q4_0 -> new GroupLevels(format, -8, 7);
             case Q5_0 -> new GroupLevels(format, -16, 15);
             case Q8_0 -> new GroupLevels(format, -128, 127);
-            case Q4_1, Q5_1, Q1_0, TQ1_0, TQ2_0 -> null; // minima of their own; no 0; no grid of ours has their groups
+            case Q4_1, Q5_1, TQ1_0 -> null; // minima of their own; slower than TQ2_0
             case null -> null;
         };
     }
@@ -30,6 +31,8 @@ record GroupLevels(GroupFormat format, int low, int high) {
     /** Stores the k of element i of a group at {@code at}, where everything is still 0. */
     void set(MemorySegment target, long at, int i, int k) {
         switch (format) {
+            case Q1_0 -> add(target, at + 2 + i / 8, ((k + 1) / 2) << (i % 8));
+            case TQ2_0 -> add(target, at + (i / 128 * 32L + i % 32), (k + 1) << (2 * (i / 32 % 4)));
             case Q2_0 -> add(target, at + 2 + i / 4, (k + 1) << (2 * (i % 4)));
             case Q4_0 -> add(target, at + 2 + i % 16, (k + 8) << (i < 16 ? 0 : 4));
             case Q5_0 -> {
@@ -37,7 +40,7 @@ record GroupLevels(GroupFormat format, int low, int high) {
                 add(target, at + 6 + i % 16, ((k + 16) & 0xF) << (i < 16 ? 0 : 4));
             }
             case Q8_0 -> target.set(JAVA_BYTE, at + 2 + i, (byte) k);
-            case Q4_1, Q5_1, Q1_0, TQ1_0, TQ2_0 -> throw new IllegalStateException(format + " has no levels here");
+            case Q4_1, Q5_1, TQ1_0 -> throw new IllegalStateException(format + " has no levels here");
         }
     }
 
@@ -67,7 +70,7 @@ record GroupLevels(GroupFormat format, int low, int high) {
         for (int first = 0; first < weight.in(); first += format.groupSize()) {
             int group = first / weight.groupSize();
             int sign = sign(weight, row, first);
-            DType.F16.set(target.asSlice(at, Short.BYTES), 0, sign * weight.scale(row, group));
+            DType.F16.set(target.asSlice(at + format.scaleAt(), Short.BYTES), 0, sign * weight.scale(row, group));
             for (int i = 0; i < format.groupSize(); i++) {
                 set(target, at, i, sign * (weight.code(row, first + i) - weight.zero(row, group)));
             }
@@ -82,13 +85,16 @@ record GroupLevels(GroupFormat format, int low, int high) {
     private int sign(GroupAffine weight, int row, int first) {
         int zero = weight.zero(row, first / weight.groupSize());
         int sign = sign(-zero, (1 << weight.bits()) - 1 - zero);
-        if (sign != 0) {
+        if (sign != 0 && format != GroupFormat.Q1_0) {
             return sign;
         }
         int least = Integer.MAX_VALUE;
         int most = Integer.MIN_VALUE;
         for (int i = 0; i < format.groupSize(); i++) {
             int k = weight.code(row, first + i) - zero;
+            if (k == 0 && format == GroupFormat.Q1_0) {
+                return 0;
+            }
             least = Math.min(least, k);
             most = Math.max(most, k);
         }

@@ -35,15 +35,17 @@ record RowEncoding(GgmlType type, boolean exact, Rows rows) {
         void encode(int row, MemorySegment target);
     }
 
+    private static final List<GgmlType> UP_TO_TWO_BITS = List.of(GgmlType.Q1_0, GgmlType.TQ2_0, GgmlType.Q2_0);
+
     private static final List<GgmlType> SMALLEST_FIRST =
-            List.of(GgmlType.Q2_0, GgmlType.Q4_0, GgmlType.Q5_0, GgmlType.Q8_0);
+            List.of(GgmlType.Q1_0, GgmlType.TQ2_0, GgmlType.Q2_0, GgmlType.Q4_0, GgmlType.Q5_0, GgmlType.Q8_0);
 
     /**
      * Chooses one.
      *
      * @param place begins messages
      * @param weight without an adapter
-     * @param twoBits whether a weight that is a Q2_0 becomes one whatever is asked for
+     * @param twoBits whether a weight that is a Q1_0, TQ2_0 or Q2_0 becomes one whatever is asked for
      * @throws IllegalArgumentException where the weight can't be written in the type
      */
     static RowEncoding of(String place, PackedWeight weight, GgufType type, TwoBits twoBits) {
@@ -51,9 +53,11 @@ record RowEncoding(GgmlType type, boolean exact, Rows rows) {
             return asStored(place, weight);
         }
         if (twoBits == TwoBits.KEPT) {
-            Rows rows = findExact(weight, GgmlType.Q2_0);
-            if (rows != null) {
-                return new RowEncoding(GgmlType.Q2_0, true, rows);
+            for (GgmlType few : UP_TO_TWO_BITS) {
+                Rows rows = findExact(weight, few);
+                if (rows != null) {
+                    return new RowEncoding(few, true, rows);
+                }
             }
         }
         GgmlType target = GgmlType.valueOf(type.name());

@@ -151,6 +151,33 @@ class GgufExportTest {
         }
     }
 
+    /** Groups of 128 and 256 have layouts of their own; smaller ones are held by Q2_0, and by Q4_0. */
+    @Test
+    void signsAndTernaryCodesKeepTheirValuesInTheSmallestTypeThatHoldsThem() {
+        RandomModel random = new RandomModel(11);
+        Map<GroupAffine, GgmlType> cases = Map.of(
+                random.symmetric(6, 512, 128, 2), GgmlType.Q1_0,
+                random.symmetric(6, 512, 256, 2), GgmlType.Q1_0,
+                random.symmetric(6, 512, 64, 2), GgmlType.Q2_0,
+                random.symmetric(6, 512, 32, 2), GgmlType.Q4_0,
+                random.symmetric(6, 512, 256, 1), GgmlType.TQ2_0,
+                random.symmetric(6, 512, 512, 1), GgmlType.TQ2_0,
+                random.symmetric(6, 512, 128, 1), GgmlType.Q2_0);
+        cases.forEach((weight, type) -> {
+            RowEncoding encoding = RowEncoding.of("w", weight, GgufType.AS_STORED, TwoBits.KEPT);
+            assertThat(encoding.type()).isEqualTo(type);
+            float[][] want = rows(weight);
+            for (int row = 0; row < want.length; row++) {
+                java.nio.ByteBuffer bytes = java.nio.ByteBuffer.allocate((int) type.bytesOf(512));
+                encoding.rows().encode(row, java.lang.foreign.MemorySegment.ofBuffer(bytes));
+                float[] got = NaiveGguf.row(bytes, type.id(), 512);
+                for (int i = 0; i < got.length; i++) {
+                    assertThat(got[i]).isEqualTo(want[row][i] + 0f);
+                }
+            }
+        });
+    }
+
     @Test
     void twoBitsStayUnlessTheyAreToBeDequantized() throws IOException {
         RandomModel random = new RandomModel(4);

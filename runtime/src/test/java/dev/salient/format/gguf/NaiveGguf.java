@@ -46,6 +46,20 @@ final class NaiveGguf {
         data = (file.position() + 31L) / 32 * 32;
     }
 
+    private NaiveGguf(ByteBuffer row) {
+        file = row.order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    /** One row of a type that has this number. */
+    static float[] row(ByteBuffer bytes, int type, int count) {
+        NaiveGguf row = new NaiveGguf(bytes);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = row.value(type, 0, i) + 0f;
+        }
+        return values;
+    }
+
     private String text() {
         byte[] bytes = new byte[(int) file.getLong()];
         file.get(bytes);
@@ -114,6 +128,15 @@ final class NaiveGguf {
                 int nibbles = file.get(at + 22 * group + 6 + in % 16);
                 int high = (file.getInt(at + 22 * group + 2) >>> in) & 1;
                 yield half(at + 22 * group) * ((in < 16 ? nibbles & 15 : (nibbles >> 4) & 15) + 16 * high - 16);
+            }
+            case 41 -> {
+                int start = at + 18 * (i / 128);
+                yield half(start) * (((file.get(start + 2 + i % 128 / 8) >> (i % 8)) & 1) == 1 ? 1 : -1);
+            }
+            case 35 -> {
+                int start = at + 66 * (i / 256);
+                int octet = file.get(start + i % 256 / 128 * 32 + i % 32);
+                yield half(start + 64) * (((octet >> (2 * (i % 128 / 32))) & 3) - 1);
             }
             case 42 -> {
                 int start = at + 18 * (i / 64);

@@ -119,6 +119,23 @@ public final class RandomModel {
                 out, in, grid.bits, grid.groupSize, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
     }
 
+    /** Codes from {@code 0} to 2 in steps, zero points 1, scales above 0: ternary by 1, signs by 2. */
+    public GroupAffine symmetric(int out, int in, int groupSize, int step) {
+        byte[] codes = new byte[out * in / 4];
+        for (int i = 0; i < out * in; i++) {
+            codes[i / 4] |= (byte) ((step * random.nextInt(2 / step + 1)) << (2 * (i % 4)));
+        }
+        int groups = out * (in / groupSize);
+        byte[] zeros = new byte[groups];
+        MemorySegment scales = MemorySegment.ofArray(new byte[groups * 2]);
+        for (int g = 0; g < groups; g++) {
+            zeros[g] = 1;
+            DType.F16.set(scales, g, (float) Math.abs(random.nextGaussian()));
+        }
+        return new GroupAffine(
+                out, in, 2, groupSize, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(zeros));
+    }
+
     public record Grid(int bits, int groupSize, int lowest, int highest) {
         public static Grid any(int bits, int groupSize) {
             return new Grid(bits, groupSize, 0, (1 << bits) - 1);
