@@ -153,6 +153,7 @@ final class InspectCommand implements Command {
                         ", stretched %s times beyond %s tokens",
                         plain(llama3.factor()),
                         Words.count(llama3.originalContext()));
+            case RopeScaling.Yarn yarn -> ", YaRN, stretched " + plain(yarn.factor()) + " times";
             case RopeScaling.Linear linear -> ", stretched " + plain(linear.factor()) + " times";
             case RopeScaling.Divisors each -> ", each frequency stretched by a number of its own";
         };

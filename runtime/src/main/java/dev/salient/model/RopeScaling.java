@@ -57,6 +57,60 @@ public sealed interface RopeScaling {
     }
 
     /**
+     * YaRN (arXiv 2309.00071, section 3.3): short wavelengths stay, long ones are stretched, those between are mixed.
+     *
+     * @param factor how much long wavelengths are stretched
+     * @param originalContext tokens of context in pretraining
+     * @param fast turns within that context from which on a wavelength counts as short
+     * @param slow turns up to which it counts as long
+     * @param whole whether the bounds of pairs that these turns give are rounded outwards
+     * @param magnitude of queries and keys
+     * @param base of the frequencies
+     * @param pairs of channels in a head
+     */
+    record Yarn(
+            double factor,
+            int originalContext,
+            double fast,
+            double slow,
+            boolean whole,
+            double magnitude,
+            double base,
+            int pairs)
+            implements RopeScaling {
+        public Yarn {
+            require(factor >= 1, "rope factor: got %s, want 1 or more", factor);
+            require(
+                    fast > slow && slow > 0,
+                    "rope betas: got %s and %s, want the first larger, both above 0",
+                    fast,
+                    slow);
+            require(base > 1, "rope base: got %s, want more than 1", base);
+            require(magnitude > 0 && magnitude < 1e6, "rope magnitude: got %s, want 0 to 1e6", magnitude);
+        }
+
+        /** What queries and keys are multiplied with where a model says nothing of it. */
+        public static double magnitude(double factor) {
+            return 1 + 0.1 * Math.log(factor);
+        }
+
+        @Override
+        public double scale(int pair, double frequency) {
+            double low = pairOf(fast);
+            double high = pairOf(slow);
+            low = Math.max(whole ? Math.floor(low) : low, 0);
+            high = Math.min(whole ? Math.ceil(high) : high, 2 * pairs - 1);
+            double stretched = Math.clamp((pair - low) / (high == low ? 0.001 : high - low), 0.0, 1.0);
+            return frequency * (1 - stretched + stretched / factor);
+        }
+
+        /** The pair that turns so often within the original context. */
+        private double pairOf(double turns) {
+            return pairs * Math.log(originalContext / (turns * 2 * Math.PI)) / Math.log(base);
+        }
+    }
+
+    /**
      * Each wavelength is stretched by a number of its own: Phi-3's "longrope" within its original context.
      *
      * @param divisors of the frequencies, [headSize / 2]

@@ -26,7 +26,18 @@ class FamiliesTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"llama3", "llama-bias", "mistral", "qwen2", "qwen2-window", "qwen3", "phi3", "gemma2", "gemma3"})
+            strings = {
+                "llama3",
+                "llama-bias",
+                "mistral",
+                "qwen2",
+                "qwen2-window",
+                "qwen2-yarn",
+                "qwen3",
+                "phi3",
+                "gemma2",
+                "gemma3"
+            })
     void logitsAreThoseOfTransformers(String family) throws IOException {
         FamilyModel model = FamilyModel.of(family);
         try (Checkpoint checkpoint = Checkpoints.open(model.write(folder))) {
@@ -36,7 +47,18 @@ class FamiliesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama3", "llama-bias", "mistral", "qwen2-window", "qwen3", "phi3", "gemma2", "gemma3"})
+    @ValueSource(
+            strings = {
+                "llama3",
+                "llama-bias",
+                "mistral",
+                "qwen2-window",
+                "qwen2-yarn",
+                "qwen3",
+                "phi3",
+                "gemma2",
+                "gemma3"
+            })
     void tokensOneByOneGiveWhatOnePassGives(String family) throws IOException {
         FamilyModel model = FamilyModel.of(family);
         try (Checkpoint checkpoint = Checkpoints.open(model.write(folder))) {
@@ -54,7 +76,7 @@ class FamiliesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"qwen2-window", "phi3", "gemma2", "gemma3"})
+    @ValueSource(strings = {"qwen2-window", "qwen2-yarn", "phi3", "gemma2", "gemma3"})
     void spoiltConfigurationsOnlyEverMeetFormatException(String family) throws IOException {
         FamilyModel model = FamilyModel.of(family);
         model.write(folder);

@@ -340,9 +340,9 @@ class GgufTest {
 
     @Test
     void otherRopeScaling() throws IOException {
-        gguf.metadata.put("llama.rope.scaling.type", "yarn");
-        assertRefused("m.gguf: llama.rope.scaling.type: got \"yarn\","
-                + " want none or linear; LLaMA 3's scaling comes as rope_freqs.weight");
+        gguf.metadata.put("llama.rope.scaling.type", "ntk");
+        assertRefused("m.gguf: llama.rope.scaling.type: got \"ntk\","
+                + " want none, linear or yarn; LLaMA 3's scaling comes as rope_freqs.weight");
     }
 
     @Test

@@ -338,9 +338,10 @@ class HostileFolderTest {
 
     @Test
     void otherRopeScaling() throws IOException {
-        config("\"rms", "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2}, \"rms");
+        config("\"rms", "\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2}, \"rms");
         folder.write();
-        assertRefused("config.json: rope_scaling: type: got \"yarn\", want default, linear, llama3 or longrope");
+        assertRefused(
+                "config.json: rope_scaling: type: got \"dynamic\", want default, linear, llama3, yarn or longrope");
     }
 
     @Test

@@ -23,7 +23,7 @@ import java.nio.ByteOrder;
  *
  * <p>{@code qweight} [in, out / 8] holds in each word one input channel of eight output channels, {@code qzeros}
  * [in / groupSize, out / 8] their zero points, as they are; nibble n, lowest first, is that of channel {@link #ORDER}{@code [n]}.
- * {@code scales} are [in / groupSize, out], fp16.
+ * {@code scales} are [in / groupSize, out], fp16. A folder without zero points ({@code zero_point} false) has 8 in their place.
  */
 public final class AwqLinears implements LinearReader {
     /** The value of {@code quant_method}. */
@@ -31,6 +31,7 @@ public final class AwqLinears implements LinearReader {
 
     private static final int[] ORDER = {0, 2, 4, 6, 1, 3, 5, 7};
     private static final int BITS = 4;
+    private static final byte MIDDLE = 1 << (BITS - 1);
     private static final int PER_WORD = Integer.SIZE / BITS;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfShort SHORT =
@@ -38,11 +39,13 @@ public final class AwqLinears implements LinearReader {
 
     private final TensorStore store;
     private final int groupSize;
+    private final boolean hasZeros;
     private final Arena arena;
 
-    private AwqLinears(TensorStore store, int groupSize, Arena arena) {
+    private AwqLinears(TensorStore store, int groupSize, boolean hasZeros, Arena arena) {
         this.store = store;
         this.groupSize = groupSize;
+        this.hasZeros = hasZeros;
         this.arena = arena;
     }
 
@@ -60,14 +63,12 @@ public final class AwqLinears implements LinearReader {
         if (version != null && !version.equalsIgnoreCase("gemm")) {
             throw quantization.wrong("version", "\"gemm\"");
         }
-        if (quantization.has("zero_point") && !quantization.isTrue("zero_point")) {
-            throw quantization.wrong("zero_point", "true");
-        }
         int groupSize = quantization.expectInt("group_size");
         if (groupSize < -1 || groupSize == 0) {
             throw quantization.wrong("group_size", "-1 or more than 0");
         }
-        return new AwqLinears(store, groupSize, arena);
+        boolean hasZeros = !quantization.has("zero_point") || quantization.isTrue("zero_point");
+        return new AwqLinears(store, groupSize, hasZeros, arena);
     }
 
     @Override
@@ -85,10 +86,23 @@ public final class AwqLinears implements LinearReader {
         }
         int groups = in / size;
         MemorySegment words = codes.expectRaw(StoredType.I32, in, out / PER_WORD);
-        MemorySegment zeros = store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, out / PER_WORD);
         MemorySegment stored = store.expect(module + ".scales").expectScales(arena, groups, out);
         return new GroupAffine(
-                out, in, BITS, size, rows(words, out, in), transposed(stored, out, groups), bytes(zeros, out, groups));
+                out,
+                in,
+                BITS,
+                size,
+                rows(words, out, in),
+                transposed(stored, out, groups),
+                zeros(module + ".qzeros", out, groups));
+    }
+
+    /** [out, groups]; what is written is taken where there are none too, as long as it is there. */
+    private MemorySegment zeros(String name, int out, int groups) throws FormatException {
+        if (hasZeros || store.has(name)) {
+            return bytes(store.expect(name).expectRaw(StoredType.I32, groups, out / PER_WORD), out, groups);
+        }
+        return arena.allocate((long) out * groups).fill(MIDDLE);
     }
 
     private static int nibble(int word, int n) {

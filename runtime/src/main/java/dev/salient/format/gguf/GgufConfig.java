@@ -151,9 +151,22 @@ final class GgufConfig {
         if ("linear".equals(type)) {
             return new RopeScaling.Linear(file.expectPositive(key("rope.scaling.factor")));
         }
+        if ("yarn".equals(type)) {
+            double factor = file.expectPositive(key("rope.scaling.factor"));
+            return new RopeScaling.Yarn(
+                    factor,
+                    file.intOr(key("rope.scaling.original_context_length"), file.expectInt(key("context_length"))),
+                    positiveOr("rope.scaling.yarn_beta_fast", 32),
+                    positiveOr("rope.scaling.yarn_beta_slow", 1),
+                    true,
+                    RopeScaling.Yarn.magnitude(factor) * positiveOr("rope.scaling.attn_factor", 1),
+                    ropeBase(),
+                    headSize / 2);
+        }
         if (type != null && !type.equals("none") && !(longrope && type.equals("longrope"))) {
             throw file.wrong(
-                    key("rope.scaling.type"), "none or linear; LLaMA 3's scaling comes as " + GgufNames.ROPE_FACTORS);
+                    key("rope.scaling.type"),
+                    "none, linear or yarn; LLaMA 3's scaling comes as " + GgufNames.ROPE_FACTORS);
         }
         GgufTensor factors = file.tensors().get(longrope ? GgufNames.ROPE_SHORT_FACTORS : GgufNames.ROPE_FACTORS);
         if (factors == null) {

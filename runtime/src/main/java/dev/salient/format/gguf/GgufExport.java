@@ -84,7 +84,7 @@ public final class GgufExport {
     private void plan(ModelWeights weights) {
         addMatrix("embedding", GgufNames.EMBEDDING, weights.embedding(), RowOrder.same());
         RopeScaling scaling = config.ropeScaling();
-        if (scaling != null && !(scaling instanceof RopeScaling.Linear)) {
+        if (scaling != null && !(scaling instanceof RopeScaling.Linear) && !(scaling instanceof RopeScaling.Yarn)) {
             addVector(GgufNames.ROPE_FACTORS, RopeFactors.divisors(config, scaling));
         }
         for (int b = 0; b < config.blockCount(); b++) {

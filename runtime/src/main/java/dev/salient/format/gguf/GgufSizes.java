@@ -40,8 +40,15 @@ final class GgufSizes {
                 scale);
         RopeScaling scaling = config.ropeScaling();
         require(
-                scaling == null || scaling instanceof RopeScaling.Linear || family == GgufFamily.LLAMA,
-                "%s: got rotary factors, want none or linear scaling",
+                scaling == null
+                        || scaling instanceof RopeScaling.Linear
+                        || scaling instanceof RopeScaling.Yarn
+                        || family == GgufFamily.LLAMA,
+                "%s: got rotary factors, want none, linear scaling or YaRN",
+                place);
+        require(
+                !(scaling instanceof RopeScaling.Yarn yarn) || yarn.whole(),
+                "%s: got YaRN with \"truncate\" false, want true, as GGUF's readers take it; --to hf keeps it",
                 place);
         require(
                 family == GgufFamily.LLAMA || !config.traits().biased().contains(Linear.O),
@@ -99,7 +106,16 @@ final class GgufSizes {
             metadata.put(key("rope.scaling.type"), "linear");
             metadata.put(key("rope.scaling.factor"), (float) linear.factor());
         }
-        if (scaling != null && scaling.magnitude() != 1) {
+        if (scaling instanceof RopeScaling.Yarn yarn) {
+            metadata.put(key("rope.scaling.type"), "yarn");
+            metadata.put(key("rope.scaling.factor"), (float) yarn.factor());
+            metadata.put(key("rope.scaling.original_context_length"), yarn.originalContext());
+            metadata.put(key("rope.scaling.yarn_beta_fast"), (float) yarn.fast());
+            metadata.put(key("rope.scaling.yarn_beta_slow"), (float) yarn.slow());
+            // readers multiply with YaRN's own magnitude themselves
+            double beside = yarn.magnitude() / RopeScaling.Yarn.magnitude(yarn.factor());
+            metadata.put(key("rope.scaling.attn_factor"), (float) beside);
+        } else if (scaling != null && scaling.magnitude() != 1) {
             metadata.put(key("rope.scaling.attn_factor"), (float) scaling.magnitude());
         }
     }

@@ -54,6 +54,14 @@ final class HfConfigJson {
                         .put("low_freq_factor", llama3.lowFrequencyFactor())
                         .put("high_freq_factor", llama3.highFrequencyFactor())
                         .put("original_max_position_embeddings", llama3.originalContext());
+            case RopeScaling.Yarn yarn ->
+                json.put("rope_type", "yarn")
+                        .put("factor", yarn.factor())
+                        .put("original_max_position_embeddings", yarn.originalContext())
+                        .put("beta_fast", yarn.fast())
+                        .put("beta_slow", yarn.slow())
+                        .put("truncate", yarn.whole())
+                        .put("attention_factor", yarn.magnitude());
             case RopeScaling.Linear linear -> json.put("rope_type", "linear").put("factor", linear.factor());
             case RopeScaling.Divisors each -> {
                 json.put("rope_type", "longrope").put("factor", 1.0);

@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  */
 record HfRope(double base, @Nullable RopeScaling scaling, double localBase, int context) {
 
+    private static final String KNOWN = "default, linear, llama3, yarn or longrope";
+
     static HfRope read(JsonObject json, HfFamily family, int headSize) throws FormatException {
         int context = json.intOr("max_position_embeddings", family.context());
         JsonObject rope = find(json);
@@ -32,7 +34,8 @@ record HfRope(double base, @Nullable RopeScaling scaling, double localBase, int 
             localBase = local == null ? positive(json, "rope_local_base_freq", 10_000) : localBase(local);
         }
         int original = rope == null ? context : original(json, rope, context);
-        RopeScaling scaling = rope == null ? null : scaling(rope, headSize, (double) context / original, original);
+        RopeScaling scaling =
+                rope == null ? null : scaling(rope, headSize, base, (double) context / original, original);
         // beyond its first context longrope takes other factors for all tokens at once: cached keys would be wrong
         return new HfRope(base, scaling, localBase, scaling instanceof RopeScaling.Divisors ? original : context);
     }
@@ -70,8 +73,8 @@ record HfRope(double base, @Nullable RopeScaling scaling, double localBase, int 
         return positive(local, "rope_theta", 10_000);
     }
 
-    private static @Nullable RopeScaling scaling(JsonObject rope, int headSize, double stretch, int original)
-            throws FormatException {
+    private static @Nullable RopeScaling scaling(
+            JsonObject rope, int headSize, double base, double stretch, int original) throws FormatException {
         if (rope.has("partial_rotary_factor") && rope.expectNumber("partial_rotary_factor") != 1) {
             throw rope.wrong("partial_rotary_factor", "1");
         }
@@ -81,14 +84,15 @@ record HfRope(double base, @Nullable RopeScaling scaling, double localBase, int 
             if (rope.keys().stream().allMatch(it -> it.equals("rope_theta") || it.equals("partial_rotary_factor"))) {
                 return null;
             }
-            throw rope.wrong(key, "default, linear, llama3 or longrope");
+            throw rope.wrong(key, KNOWN);
         }
         return switch (type) {
             case "default" -> null;
             case "linear" -> new RopeScaling.Linear(positive(rope, "factor", Double.NaN));
             case "llama3" -> llama3(rope);
+            case "yarn" -> yarn(rope, headSize, base, stretch, original);
             case "longrope", "su" -> longrope(rope, headSize, stretch, original);
-            default -> throw rope.wrong(key, "default, linear, llama3 or longrope");
+            default -> throw rope.wrong(key, KNOWN);
         };
     }
 
@@ -100,6 +104,27 @@ record HfRope(double base, @Nullable RopeScaling scaling, double localBase, int 
         }
         int original = rope.expectInt("original_max_position_embeddings");
         return new RopeScaling.Llama3(positive(rope, "factor", Double.NaN), low, high, original);
+    }
+
+    /** Transformers takes absent and 0 for the same in these. */
+    private static RopeScaling yarn(JsonObject rope, int headSize, double base, double stretch, int original)
+            throws FormatException {
+        double factor = positive(rope, "factor", stretch);
+        double magnitude = RopeScaling.Yarn.magnitude(factor);
+        double some = rope.numberOr("mscale", 0);
+        double all = rope.numberOr("mscale_all_dim", 0);
+        if (some != 0 && all != 0) {
+            magnitude = (1 + some * (magnitude - 1)) / (1 + all * (magnitude - 1));
+        }
+        return new RopeScaling.Yarn(
+                factor,
+                original,
+                positive(rope, "beta_fast", 32),
+                positive(rope, "beta_slow", 1),
+                !rope.has("truncate") || rope.isTrue("truncate"),
+                positive(rope, "attention_factor", magnitude),
+                base,
+                headSize / 2);
     }
 
     /** Phi-3's: a divisor for each pair, and longer queries and keys the more the context was stretched. */

@@ -53,6 +53,12 @@ public final class AwqFolder {
         }
     }
 
+    /** Takes the zero points away, as a symmetric grid has none. */
+    void makeSymmetric() {
+        config = config.replace("\"zero_point\": true", "\"zero_point\": false");
+        tensors.keySet().removeIf(name -> name.endsWith("qzeros"));
+    }
+
     private void putLinear(Linear linear) {
         int out = linear.out(CONFIG);
         int in = linear.in(CONFIG);

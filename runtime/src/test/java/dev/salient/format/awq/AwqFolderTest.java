@@ -95,9 +95,17 @@ class AwqFolderTest {
     }
 
     @Test
-    void noZeroPoints() throws IOException {
-        folder.config = folder.config.replace("\"zero_point\": true", "\"zero_point\": false");
-        assertRefused("config.json: quantization_config: zero_point: got false, want true");
+    void withoutZeroPointsTheyAreInTheMiddle() throws IOException {
+        folder.put(Q + "qweight", new int[16 * 2], 16, 2); // codes 0
+        float[] scales = new float[2 * 16];
+        java.util.Arrays.fill(scales, 0.5f);
+        folder.putHalves(Q + "scales", scales, 2, 16);
+        folder.makeSymmetric();
+        try (Checkpoint read = Checkpoints.open(folder.write())) {
+            float[] row = new float[16];
+            read.weights().blocks().getFirst().linear(Linear.Q).decodeRow(3, row, 0);
+            assertThat(row).containsOnly(-4);
+        }
     }
 
     @Test

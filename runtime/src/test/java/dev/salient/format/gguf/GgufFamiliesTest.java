@@ -38,6 +38,7 @@ class GgufFamiliesTest {
         "mistral, llama, 7",
         "qwen2, qwen2, 64",
         "qwen2-window, qwen2, 5",
+        "qwen2-yarn, qwen2, 64",
         "qwen3, qwen3, 64",
         "phi3, llama, 11",
         "gemma2, gemma2, 64",

@@ -22,7 +22,7 @@ class HfExportFamiliesTest {
     private Path folder;
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama-bias", "mistral", "qwen2", "qwen3", "phi3", "gemma2", "gemma3"})
+    @ValueSource(strings = {"llama-bias", "mistral", "qwen2", "qwen2-yarn", "qwen3", "phi3", "gemma2", "gemma3"})
     void writtenFolderIsTheSameModel(String family) throws IOException {
         FamilyModel model = FamilyModel.of(family);
         Path target = folder.resolve("out");
