@@ -35,7 +35,7 @@ class QuantizeOptionsTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, omniquant, gptq, lqer, loftq, hqq or rtn",
+                "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, omniquant, gsq, gptq, lqer, loftq, hqq or rtn",
                 "--weight-rate | -1      | weight rate: got -1.0, want 0 or more",
                 "--bits    | 5           | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
                 "--grid    | nf4         | --grid: got nf4, want signed2, ternary, binary or affine",

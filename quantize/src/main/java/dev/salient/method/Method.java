@@ -81,6 +81,36 @@ public sealed interface Method {
         }
     }
 
+    /**
+     * GSQ (arXiv 2604.18556): codes chosen by gradients, from GPTQ's on.
+     *
+     * @param epochs of each half of a block: attention, then MLP
+     * @param logitRate learning rate of the logits
+     * @param scaleRate learning rate of the scales, relative to them
+     */
+    record Gsq(Grid grid, Start start, TokenWeighting weighting, int epochs, double logitRate, double scaleRate)
+            implements Method {
+        public Gsq {
+            require(
+                    grid.largestCode() < 4,
+                    "gsq: got a grid of %d codes, want at most 4: signed2, ternary, binary, or affine of 2 bits",
+                    grid.largestCode() + 1);
+            require(epochs > 0, "epochs: got %d, want 1 or more", epochs);
+            require(logitRate >= 0, "logit rate: got %s, want 0 or more", logitRate);
+            require(scaleRate >= 0, "scale rate: got %s, want 0 or more", scaleRate);
+        }
+
+        @Override
+        public String name() {
+            return "gsq";
+        }
+
+        @Override
+        public int rank() {
+            return 0;
+        }
+    }
+
     /** Whether it must see what the linears are fed. */
     default boolean looksAtData() {
         return switch (this) {
@@ -88,6 +118,7 @@ public sealed interface Method {
             case Hqq hqq -> false;
             case ErrorAdapter adapter -> adapter.looksAtInputs();
             case Gptq gptq -> true;
+            case Gsq gsq -> true;
             case PartialRetraining retraining -> true;
         };
     }

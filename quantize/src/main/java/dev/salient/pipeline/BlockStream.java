@@ -14,6 +14,7 @@ import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.BlockTask;
 import dev.salient.quantizer.ErrorAdapter;
 import dev.salient.quantizer.Gptq;
+import dev.salient.quantizer.Gsq;
 import dev.salient.quantizer.Hqq;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
@@ -29,6 +30,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.IntConsumer;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -93,7 +95,12 @@ final class BlockStream {
                 withoutData((id, grid, weight) -> Hqq.quantize(weight, new Method.Hqq(grid, hqq.start())));
             case Method.ErrorAdapter adapter -> adapt(adapter);
             case Method.Gptq gptq -> compensate(gptq);
-            case Method.PartialRetraining retraining -> retrain(retraining);
+            case Method.Gsq gsq ->
+                train((index, original, inputs, rope) -> Map.of(), (task, onStep) -> Gsq.quantize(task, gsq, onStep));
+            case Method.PartialRetraining retraining ->
+                train(
+                        (index, original, inputs, rope) -> saliency(index, retraining, original, inputs, rope),
+                        (task, onStep) -> PartialRetrainer.quantize(task, retraining, onStep));
         }
     }
 
@@ -190,7 +197,20 @@ final class BlockStream {
         }
     }
 
-    private void retrain(Method.PartialRetraining method) throws IOException {
+    /** F of each linear of a block, from its inputs on the clean stream. */
+    @FunctionalInterface
+    private interface BlockSaliency {
+        Map<Linear, Tensor> of(int index, TorchLanguageModel.Block original, Activations inputs, Rope rope)
+                throws IOException;
+    }
+
+    /** Trains one block on both streams. */
+    @FunctionalInterface
+    private interface BlockTraining {
+        QuantizedBlock quantize(BlockTask task, IntConsumer onStep);
+    }
+
+    private void train(BlockSaliency rule, BlockTraining training) throws IOException {
         int tokens = settings.windows.getFirst().length;
         Activations.Size size = new Activations.Size(
                 settings.windows.size(), tokens, model.config().hiddenSize());
@@ -205,8 +225,7 @@ final class BlockStream {
                 try (TorchScope inner = new TorchScope()) {
                     TorchLanguageModel.Block original = TorchLanguageModel.loadBlock(model, index, settings.device);
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
-                    Map<Linear, Tensor> saliency =
-                            linears == null ? saliency(index, method, original, clean, rope) : Map.of();
+                    Map<Linear, Tensor> saliency = linears == null ? rule.of(index, original, clean, rope) : Map.of();
                     Stream.advance(clean, clean, rope, settings.device, original);
                     if (linears == null) {
                         Stream.advance(degraded, target, rope, settings.device, original);
@@ -222,8 +241,7 @@ final class BlockStream {
                                 settings.device,
                                 settings.seed * 1_000_003 + index);
                         int block = index;
-                        QuantizedBlock quantized =
-                                PartialRetrainer.quantize(task, method, step -> blocks.onStep(block, step));
+                        QuantizedBlock quantized = training.quantize(task, step -> blocks.onStep(block, step));
                         blocks.finish(index, quantized);
                         linears = quantized.linears();
                     }

@@ -86,6 +86,12 @@ final class Manifest {
                 json.put("start", gptq.start().name())
                         .put("damping", gptq.damping())
                         .put("actOrder", gptq.actOrder());
+            case Method.Gsq gsq ->
+                json.put("start", gsq.start().name())
+                        .put("weighting", gsq.weighting().name())
+                        .put("epochs", gsq.epochs())
+                        .put("logitRate", gsq.logitRate())
+                        .put("scaleRate", gsq.scaleRate());
             case Method.PartialRetraining own -> {
                 json.put("start", own.start().name())
                         .put("rank", own.rank())

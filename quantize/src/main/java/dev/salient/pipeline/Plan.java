@@ -56,6 +56,7 @@ public record Plan(
             case Method.Hqq hqq -> 0;
             case Method.ErrorAdapter adapter -> adapter.looksAtInputs() ? 2 * forward : 0;
             case Method.Gptq gptq -> 2 * forward;
+            case Method.Gsq gsq -> forward * (5 + 6 * gsq.epochs());
             case Method.PartialRetraining retraining ->
                 forward
                         * (3
@@ -87,6 +88,10 @@ public record Plan(
                 * (12L * config.hiddenSize() + 6L * config.ffnSize() + 4L * config.headCount() * tokens)
                 * Float.BYTES;
         boolean trainsWeights = method instanceof Method.PartialRetraining own && own.trainsWeights();
+        if (method instanceof Method.Gsq) {
+            // of each of up to four codes logit, its moment, share and gradient, of half a block or a little more
+            return BASE_BYTES + 20 * block + sample;
+        }
         // weight, value, gradient, their parts; and a trained copy, its gradient and two moments
         return BASE_BYTES + (trainsWeights ? 10 : 6) * block + sample;
     }

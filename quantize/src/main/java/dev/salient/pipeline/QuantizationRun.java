@@ -16,6 +16,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.packed.PackedWeight;
+import dev.salient.quantizer.Gsq;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
 import dev.salient.saliency.FisherFile;
@@ -291,6 +292,8 @@ public final class QuantizationRun {
                 case Method.PartialRetraining retraining ->
                     PartialRetrainer.stepsPerBlock(
                             retraining, settings.calibration().samples());
+                case Method.Gsq gsq ->
+                    Gsq.stepsPerBlock(gsq, settings.calibration().samples());
                 case Method.Rtn rtn -> 1;
                 case Method.Hqq hqq -> 1;
                 case Method.ErrorAdapter adapter -> 1;

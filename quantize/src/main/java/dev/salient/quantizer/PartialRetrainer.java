@@ -65,8 +65,8 @@ public final class PartialRetrainer implements AutoCloseable {
         for (Linear linear : Linear.values()) {
             prepare(linear, random.split());
         }
-        this.weights1 = tokenWeights(task.target());
-        this.weights2 = tokenWeights(task.targetOfInputs());
+        this.weights1 = TokenWeights.all(task.target(), method.weighting(), task.device());
+        this.weights2 = TokenWeights.all(task.targetOfInputs(), method.weighting(), task.device());
         this.lambda = method.preserves() ? lambda() : 0;
     }
 
@@ -192,17 +192,6 @@ public final class PartialRetrainer implements AutoCloseable {
     private Tensor apply(Linear linear, Tensor x) {
         TrainedLinear own = trained.get(linear);
         return torch.linear(x, own == null ? Objects.requireNonNull(keptValues.get(linear)) : own.effective());
-    }
-
-    private List<Tensor> tokenWeights(dev.salient.calibration.Activations targets) {
-        List<Tensor> weights = new ArrayList<>();
-        for (int sample = 0; sample < targets.samples(); sample++) {
-            try (TorchScope scope = new TorchScope()) {
-                Tensor target = targets.get(sample, task.device());
-                weights.add(scope.keep(TokenWeights.of(target, method.weighting(), task.device())));
-            }
-        }
-        return weights;
     }
 
     private Tensor saliency(Linear linear) {

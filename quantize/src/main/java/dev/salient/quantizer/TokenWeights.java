@@ -1,9 +1,12 @@
 package dev.salient.quantizer;
 
+import dev.salient.calibration.Activations;
 import dev.salient.method.TokenWeighting;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /** The weights w of a block's output loss {@code sum over tokens t of w_t ||y_t - target_t||^2}. */
@@ -36,6 +39,17 @@ final class TokenWeights {
             narrow[t] = (float) weights[t];
         }
         return device.floats(narrow, 1, narrow.length, 1);
+    }
+
+    /** The weights of every sample. */
+    static List<Tensor> all(Activations targets, TokenWeighting weighting, TorchDevice device) {
+        List<Tensor> weights = new ArrayList<>();
+        for (int sample = 0; sample < targets.samples(); sample++) {
+            try (TorchScope scope = new TorchScope()) {
+                weights.add(scope.keep(of(targets.get(sample, device), weighting, device)));
+            }
+        }
+        return weights;
     }
 
     private static double[] fill(int count, double value) {

@@ -117,6 +117,21 @@ class QuantizationRunTest {
         }
     }
 
+    /** The second half of a block starts anew; a stopped run goes on alike. */
+    @Test
+    void gsqFitsTheOutputsAndGoesOnAlikeWhereItWasStopped() throws IOException {
+        Method gsq = new Method.Gsq(SIGNED2, Start.SQUARED_ERROR, TokenWeighting.PLAIN, 6, 2e-3, 2e-3);
+        QuantizationRun.run(settings("whole", gsq, false), new Silent());
+        List<Double> losses = outputLosses("whole");
+        assertThat(losses).hasSize(2 * 6);
+        assertThat(losses.get(5)).isLessThan(losses.get(0));
+        assertThat(losses.get(11)).isLessThan(losses.get(6));
+        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", gsq, false), new Stopping("quantize", 40)))
+                .isInstanceOf(Stopped.class);
+        QuantizationRun.run(settings("stopped", gsq, true), new Silent());
+        assertThat(files("stopped")).isEqualTo(files("whole"));
+    }
+
     @Test
     void gptqWritesItsGridsAndGoesOnAlikeWhereItWasStopped() throws IOException {
         Method gptq = new Method.Gptq(SIGNED2, Start.SQUARED_ERROR, 0.01, true);
@@ -150,10 +165,14 @@ class QuantizationRunTest {
 
     /** Of the first block, whose inputs are the same in all runs. */
     private double lastOutputLoss(String out) throws IOException {
+        return outputLosses(out).getLast();
+    }
+
+    private List<Double> outputLosses(String out) throws IOException {
         JsonNode run = new ObjectMapper()
                 .readTree(folder.resolve(out).resolve("salient-run.json").toFile());
         JsonNode epochs = run.findValue("blocks").path(0);
-        return epochs.findValues("outputLoss").getLast().asDouble();
+        return epochs.findValues("outputLoss").stream().map(JsonNode::asDouble).toList();
     }
 
     /** The same windows' energies, measured or from a file, make the same model; another text's make another one. */

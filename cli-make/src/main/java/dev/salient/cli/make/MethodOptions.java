@@ -24,6 +24,9 @@ final class MethodOptions {
     /** As often as LoftQ's authors do. */
     private static final int LOFTQ_TURNS = 5;
 
+    /** Five times the authors' for logits, ten times for scales: for fewer steps than they take. */
+    private static final double GSQ_RATE = 1e-3;
+
     @Option(
             names = "--preset",
             paramLabel = "NAME",
@@ -38,7 +41,8 @@ final class MethodOptions {
             paramLabel = "NAME",
             description =
                     "sapr (saliency-aware partial retraining), apiq (the same without saliency), block-ap (weights"
-                            + " and clipping trained, no adapters), omniquant (clipping trained, no adapters); without"
+                            + " and clipping trained, no adapters), omniquant (clipping trained, no adapters), gsq (codes"
+                            + " chosen by gradients, from gptq's on; slow); without"
                             + " training: gptq (errors made up for), lqer and loftq (rounded, adapters fitted to the"
                             + " error), hqq (scales that forgive outliers), rtn (round to nearest)."
                             + " Default: by preset.")
@@ -125,14 +129,18 @@ final class MethodOptions {
     @Option(names = "--adapter-rate", paramLabel = "X", description = "Learning rate of adapters. Default: by preset.")
     private @Nullable Double adapterRate;
 
-    @Option(names = "--clipping-rate", paramLabel = "X", description = "Learning rate of clipping. Default: by preset.")
+    @Option(
+            names = "--clipping-rate",
+            paramLabel = "X",
+            description = "Learning rate of clipping, gsq: of scales. Default: by preset; with gsq 1e-3.")
     private @Nullable Double clippingRate;
 
     @Option(
             names = "--weight-rate",
             paramLabel = "X",
             description =
-                    "Learning rate of the weights that are rounded; 0 leaves them. Default: 0; with block-ap 4e-4.")
+                    "Learning rate of the weights that are rounded, gsq: of the codes' logits; 0 leaves them. Default: 0; with"
+                            + " block-ap 4e-4, with gsq 1e-3.")
     private @Nullable Double weightRate;
 
     @Option(names = "--decay", paramLabel = "X", description = "AdamW's weight decay. Default: ${DEFAULT-VALUE}.")
@@ -171,11 +179,19 @@ final class MethodOptions {
             case "hqq" -> new Method.Hqq(grid(), where);
             case "loftq" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), LOFTQ_TURNS, false);
             case "lqer" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), 1, true);
+            case "gsq" ->
+                new Method.Gsq(
+                        grid(),
+                        where,
+                        loss == null ? base.weighting() : weighting(loss),
+                        epochs == null ? base.epochs() : epochs,
+                        weightRate == null ? GSQ_RATE : weightRate,
+                        clippingRate == null ? GSQ_RATE : clippingRate);
             case "apiq", "sapr" -> retraining(base, where, rankOr(base.rank()));
             case "block-ap", "omniquant" -> retraining(base, where, rankOr(0));
             default ->
                 throw new IllegalArgumentException(
-                        "--method: got %s, want sapr, apiq, block-ap, omniquant, gptq, lqer, loftq, hqq or rtn"
+                        "--method: got %s, want sapr, apiq, block-ap, omniquant, gsq, gptq, lqer, loftq, hqq or rtn"
                                 .formatted(method));
         };
     }
