@@ -35,7 +35,7 @@ class QuantizeOptionsTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, omniquant, gsq, gptq, lqer, loftq, hqq or rtn",
+                "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn",
                 "--weight-rate | -1      | weight rate: got -1.0, want 0 or more",
                 "--bits    | 5           | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
                 "--grid    | nf4         | --grid: got nf4, want signed2, ternary, binary or affine",
@@ -58,6 +58,21 @@ class QuantizeOptionsTest {
             })
     void anOptionThatMakesNoSenseIsNamedWithWhatWouldDo(String option, String value, String message) {
         assertThat(error(option + "=" + value)).isEqualTo("salient: " + message);
+    }
+
+    @ParameterizedTest(name = "{0} {1}")
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--codebooks     | 5 | codebooks: got 5, want 1 to 4",
+                "--codebook-bits | 0 | codebook bits: got 0, want 1 to 16",
+                "--codebook-rate | -1 | codebook rate: got -1.0, want 0 or more",
+                "--group-size    | 0 | group size: got 0, want 1 or more",
+                "--beam          | 0 | beam: got 0, want 1 or more",
+                "--target-bpw    | 3 | aqlm: got linears to keep in more bits, or bits to spend on some (--keep, --keep-budget, --target-bpw), want neither: AQLM's format has codebooks of one size for all linears",
+            })
+    void codebooksOfNoUseAreRefused(String option, String value, String message) {
+        assertThat(error("--method=aqlm", option + "=" + value)).isEqualTo("salient: " + message);
     }
 
     @Test

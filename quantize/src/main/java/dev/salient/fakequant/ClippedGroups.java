@@ -177,6 +177,8 @@ public record ClippedGroups(
             case Grid.Ternary ternary -> 1;
             case Grid.Binary binary -> 1;
             case Grid.Affine affine -> (float) Math.rint(Math.clamp(-lo / scale, -1e4f, 1e4f));
+            case Grid.Codebooks codebooks ->
+                throw new IllegalArgumentException("grid: got codebooks, want numbers with a scale");
         };
     }
 

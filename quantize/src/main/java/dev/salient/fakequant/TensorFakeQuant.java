@@ -77,6 +77,8 @@ public final class TensorFakeQuant implements FakeQuant {
                 case Grid.Ternary ternary -> torch.ones_like(hi);
                 case Grid.Binary binary -> torch.ones_like(hi);
                 case Grid.Affine affine -> clamp(lo.neg().div(scale), -1e4, 1e4).round();
+                case Grid.Codebooks codebooks ->
+                    throw new IllegalArgumentException("grid: got codebooks, want numbers with a scale");
             };
             Tensor grouped = weight.latent().view(hi.size(0), hi.size(1), weight.groupSize());
             Tensor ratio = grouped.div(scale);

@@ -35,8 +35,8 @@ public sealed interface Grid {
     /** Bits that one group stores beside its codes. */
     int bitsBesideCodes();
 
-    /** Bits for each weight in rows of {@code in} channels. */
-    default double bitsPerWeight(int in) {
+    /** Bits for each weight of a linear, [out, in]. */
+    default double bitsPerWeight(int out, int in) {
         return codeBits() + (double) bitsBesideCodes() / groupSizeFor(in);
     }
 
@@ -144,6 +144,39 @@ public sealed interface Grid {
         @Override
         public int bitsBesideCodes() {
             return 16 + bits;
+        }
+    }
+
+    /**
+     * Each group the sum of one vector from each of some codebooks, times the row's scale; codebooks are the linear's own
+     * (AQLM, arXiv 2401.06118).
+     *
+     * @param count codebooks
+     * @param bits of one code: a codebook has 2^bits vectors
+     * @param groupSize consecutive weights that a vector stands for
+     */
+    record Codebooks(int count, int bits, int groupSize) implements Grid {
+        public Codebooks {
+            require(count >= 1 && count <= 4, "codebooks: got %d, want 1 to 4", count);
+            require(bits >= 1 && bits <= 16, "codebook bits: got %d, want 1 to 16", bits);
+            require(groupSize >= 1, "group size: got %d, want 1 or more", groupSize);
+        }
+
+        /** Vectors of a codebook. */
+        public int entries() {
+            return 1 << bits;
+        }
+
+        @Override
+        public int bitsBesideCodes() {
+            return 0;
+        }
+
+        @Override
+        public double bitsPerWeight(int out, int in) {
+            double codes = (double) count * bits / groupSizeFor(in);
+            double vectors = 16.0 * count * entries() * groupSize / ((double) out * in);
+            return codes + vectors + 16.0 / in;
         }
     }
 }

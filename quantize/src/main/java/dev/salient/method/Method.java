@@ -111,6 +111,31 @@ public sealed interface Method {
         }
     }
 
+    /**
+     * AQLM: additive codebooks, fitted to each linear's outputs and then to the block's.
+     *
+     * @param beam how many assignments of codes the search keeps at a time
+     * @param epochs of training codebooks and scales on the block's outputs
+     * @param rate of that training, in units of a row's root mean square
+     */
+    record Aqlm(Grid.Codebooks grid, int beam, TokenWeighting weighting, int epochs, double rate) implements Method {
+        public Aqlm {
+            require(beam >= 1, "beam: got %d, want 1 or more", beam);
+            require(epochs >= 0, "epochs: got %d, want 0 or more", epochs);
+            require(rate >= 0, "codebook rate: got %s, want 0 or more", rate);
+        }
+
+        @Override
+        public String name() {
+            return "aqlm";
+        }
+
+        @Override
+        public int rank() {
+            return 0;
+        }
+    }
+
     /** Whether it must see what the linears are fed. */
     default boolean looksAtData() {
         return switch (this) {
@@ -119,6 +144,7 @@ public sealed interface Method {
             case ErrorAdapter adapter -> adapter.looksAtInputs();
             case Gptq gptq -> true;
             case Gsq gsq -> true;
+            case Aqlm aqlm -> true;
             case PartialRetraining retraining -> true;
         };
     }

@@ -58,7 +58,8 @@ final class BitBudget {
                 PackedWeight rounded = RoundToNearest.quantize(weight, grid, Start.SQUARED_ERROR, device);
                 Tensor off = device.exactValues(rounded).sub(weight);
                 double loss = 0.5 * off.square().mul(fisher).sum().item_double();
-                double bits = grid.bitsPerWeight(in) * weight.numel() + (grid.equals(plain) ? adapterBits : 0);
+                double bits = grid.bitsPerWeight(Math.toIntExact(weight.size(0)), in) * weight.numel()
+                        + (grid.equals(plain) ? adapterBits : 0);
                 choices.add(new Choice(grid, bits, loss));
             }
         }

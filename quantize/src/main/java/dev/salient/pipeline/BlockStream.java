@@ -12,6 +12,7 @@ import dev.salient.model.LinearId;
 import dev.salient.model.ModelWeights;
 import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.BlockTask;
+import dev.salient.quantizer.CodebookTrainer;
 import dev.salient.quantizer.ErrorAdapter;
 import dev.salient.quantizer.Gptq;
 import dev.salient.quantizer.Gsq;
@@ -95,6 +96,12 @@ final class BlockStream {
                 withoutData((id, grid, weight) -> Hqq.quantize(weight, new Method.Hqq(grid, hqq.start())));
             case Method.ErrorAdapter adapter -> adapt(adapter);
             case Method.Gptq gptq -> compensate(gptq);
+            case Method.Aqlm aqlm ->
+                withInputs((index, original, inputs, rope) -> {
+                    long seed = settings.seed * 1_000_003 + index;
+                    var task = new CodebookTrainer.Task(index, original, inputs, rope, settings.device, seed);
+                    return CodebookTrainer.quantize(task, aqlm, step -> blocks.onStep(index, step));
+                });
             case Method.Gsq gsq ->
                 train((index, original, inputs, rope) -> Map.of(), (task, onStep) -> Gsq.quantize(task, gsq, onStep));
             case Method.PartialRetraining retraining ->
@@ -143,7 +150,7 @@ final class BlockStream {
                 LinearId id = new LinearId(index, linear);
                 linears.put(linear, adapted(method, id, original.weight(linear), energy));
             }
-            return linears;
+            return new QuantizedBlock(linears, List.of());
         });
     }
 
@@ -164,14 +171,14 @@ final class BlockStream {
                 Method.Gptq own = new Method.Gptq(grid, method.start(), method.damping(), method.actOrder());
                 linears.put(linear, Gptq.quantize(original.weight(linear), grams.of(linear), own, settings.device));
             }
-            return linears;
+            return new QuantizedBlock(linears, List.of());
         });
     }
 
     /** Quantizes one block for what the quantized blocks before feed it. */
     @FunctionalInterface
     private interface OneBlock {
-        Map<Linear, PackedWeight> quantize(int index, TorchLanguageModel.Block original, Activations inputs, Rope rope);
+        QuantizedBlock quantize(int index, TorchLanguageModel.Block original, Activations inputs, Rope rope);
     }
 
     private void withInputs(OneBlock quantizer) throws IOException {
@@ -187,9 +194,9 @@ final class BlockStream {
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
                     if (linears == null) {
                         TorchLanguageModel.Block original = TorchLanguageModel.loadBlock(model, index, settings.device);
-                        linears = quantizer.quantize(index, original, degraded, rope);
-                        blocks.finish(index, new QuantizedBlock(linears, List.of()));
-                        blocks.onStep(index, 1);
+                        QuantizedBlock quantized = quantizer.quantize(index, original, degraded, rope);
+                        blocks.finish(index, quantized);
+                        linears = quantized.linears();
                     }
                     degrade(index, degraded, rope, linears);
                 }

@@ -92,6 +92,11 @@ final class Manifest {
                         .put("epochs", gsq.epochs())
                         .put("logitRate", gsq.logitRate())
                         .put("scaleRate", gsq.scaleRate());
+            case Method.Aqlm aqlm ->
+                json.put("beam", aqlm.beam())
+                        .put("weighting", aqlm.weighting().name())
+                        .put("epochs", aqlm.epochs())
+                        .put("rate", aqlm.rate());
             case Method.PartialRetraining own -> {
                 json.put("start", own.start().name())
                         .put("rank", own.rank())
@@ -125,11 +130,13 @@ final class Manifest {
             case Grid.Ternary ternary -> "ternary";
             case Grid.Binary binary -> "binary";
             case Grid.Affine affine -> "affine";
+            case Grid.Codebooks codebooks -> "codebooks";
         };
-        return JSON.createObjectNode()
+        ObjectNode json = JSON.createObjectNode()
                 .put("name", name)
                 .put("bits", grid.bits())
                 .put("groupSize", grid.groupSize());
+        return grid instanceof Grid.Codebooks codebooks ? json.put("count", codebooks.count()) : json;
     }
 
     static String version() {

@@ -41,7 +41,7 @@ public record Plan(
                 long in = linear.in(config);
                 Grid own = kept.get(new LinearId(block, linear));
                 Grid grid = own == null ? method.grid() : own;
-                bits += grid.bitsPerWeight((int) in) * out * in;
+                bits += grid.bitsPerWeight((int) out, (int) in) * out * in;
                 bits += own == null ? 16.0 * method.rank() * (out + in) : 0;
             }
         }
@@ -57,6 +57,7 @@ public record Plan(
             case Method.ErrorAdapter adapter -> adapter.looksAtInputs() ? 2 * forward : 0;
             case Method.Gptq gptq -> 2 * forward;
             case Method.Gsq gsq -> forward * (5 + 6 * gsq.epochs());
+            case Method.Aqlm aqlm -> forward * (5 + 3 * aqlm.epochs());
             case Method.PartialRetraining retraining ->
                 forward
                         * (3

@@ -16,6 +16,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.packed.PackedWeight;
+import dev.salient.quantizer.CodebookTrainer;
 import dev.salient.quantizer.Gsq;
 import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.quantizer.QuantizedBlock;
@@ -298,6 +299,8 @@ public final class QuantizationRun {
                 case Method.Hqq hqq -> 1;
                 case Method.ErrorAdapter adapter -> 1;
                 case Method.Gptq gptq -> 1;
+                case Method.Aqlm aqlm ->
+                    CodebookTrainer.stepsPerBlock(aqlm, settings.calibration().samples());
             };
         }
 

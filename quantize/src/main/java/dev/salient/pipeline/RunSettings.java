@@ -40,6 +40,10 @@ public record RunSettings(
         kept = Map.copyOf(kept);
         require(targetBits >= 0, "--target-bpw: got %s, want more than 0", targetBits);
         require(budget >= 0, "budget: got %s bits per weight, want 0 or more", budget);
+        require(
+                !(method instanceof Method.Aqlm) || (kept.isEmpty() && budget == 0 && targetBits == 0),
+                "aqlm: got linears to keep in more bits, or bits to spend on some (--keep, --keep-budget, --target-bpw), want"
+                        + " neither: AQLM's format has codebooks of one size for all linears");
     }
 
     /** The same by another method. */

@@ -3,6 +3,7 @@ package dev.salient.pipeline;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.method.Grid;
+import dev.salient.method.Method;
 import dev.salient.method.Tuning;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -56,6 +57,7 @@ public final class WholeRun {
                 !calibration.files().isEmpty(),
                 "--tune: got no --calibration, want texts to learn from: some %,d tokens of them",
                 (long) tune.windows() * calibration.tokens());
+        require(!(settings.method() instanceof Method.Aqlm), "--tune: got --method aqlm, want --tune 0 with it");
         TuneRun.Settings second = second(settings, tune);
         TuneRun.requirePossible(second);
         RunFolder.requireUsable(settings.out());

@@ -14,8 +14,10 @@ import dev.salient.method.Method.Start;
 import dev.salient.method.Preservation;
 import dev.salient.method.Stage;
 import dev.salient.method.TokenWeighting;
+import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.pipeline.Runs.Silent;
@@ -65,7 +67,7 @@ class QuantizationRunTest {
                 model,
                 folder.resolve(out),
                 method,
-                Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                method instanceof Method.Aqlm ? Map.of() : Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
                 null,
                 0,
                 0,
@@ -111,7 +113,7 @@ class QuantizationRunTest {
                 assertThat(written.weights().blocks().get(0).linear(Linear.GATE))
                         .isInstanceOfSatisfying(GroupAffine.class, w -> {
                             assertThat(w.levels()).isEqualTo(entry.getValue());
-                            assertThat(w.bitsPerWeight()).isCloseTo(grid.bitsPerWeight(w.in()), within(1e-3));
+                            assertThat(w.bitsPerWeight()).isCloseTo(grid.bitsPerWeight(w.out(), w.in()), within(1e-3));
                         });
             }
         }
@@ -148,6 +150,41 @@ class QuantizationRunTest {
                 .isInstanceOf(Stopped.class);
         QuantizationRun.run(settings("stopped", gptq, true), new Silent());
         assertThat(files("stopped")).isEqualTo(files("whole"));
+    }
+
+    @Test
+    void aqlmWritesCodebooksAndGoesOnAlikeWhereItWasStopped() throws IOException {
+        Method aqlm = new Method.Aqlm(new Grid.Codebooks(2, 5, 8), 2, TokenWeighting.RELATIVE, 3, 1e-3);
+        double bits = QuantizationRun.run(settings("whole", aqlm, false), new Silent())
+                .bitsPerWeight();
+        try (Checkpoint written = Checkpoints.open(folder.resolve("whole"))) {
+            for (BlockWeights block : written.weights().blocks()) {
+                assertThat(block.linear(Linear.DOWN)).isInstanceOfSatisfying(AdditiveCodebook.class, w -> {
+                    assertThat(w.codebooks().shape()).hasToString("[2, 32, 8]");
+                    assertThat(w.groupsPerRow()).isEqualTo(16);
+                });
+            }
+            assertThat(Checkpoints.describe(written).bitsPerWeight()).isCloseTo(bits, within(1e-9));
+        }
+        JsonNode run = new ObjectMapper()
+                .readTree(folder.resolve("whole").resolve("salient-run.json").toFile());
+        List<JsonNode> losses = run.findValue("blocks").path(0).findValues("outputLoss");
+        assertThat(losses.getLast().asDouble()).isLessThan(losses.getFirst().asDouble());
+        assertThatThrownBy(() -> QuantizationRun.run(settings("stopped", aqlm, false), new Stopping("quantize", 18)))
+                .isInstanceOf(Stopped.class);
+        QuantizationRun.run(settings("stopped", aqlm, true), new Silent());
+        assertThat(files("stopped")).isEqualTo(files("whole"));
+    }
+
+    /** One size of codebooks is all that the folder's format has. */
+    @Test
+    void codebooksAndGridsDoNotGoTogether() {
+        Method aqlm = new Method.Aqlm(new Grid.Codebooks(2, 4, 8), 1, TokenWeighting.RELATIVE, 3, 1e-3);
+        assertThatThrownBy(() -> settings("out", new Method.Rtn(SIGNED2, Start.RANGE), false)
+                        .with(aqlm))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("aqlm: got linears to keep in more bits, or bits to spend on some (--keep, --keep-budget,"
+                        + " --target-bpw), want neither: AQLM's format has codebooks of one size for all linears");
     }
 
     /** With the weights free to move too, a block comes nearer to its outputs; a stopped run goes on alike. */

@@ -49,6 +49,7 @@ class TrainedAssignmentsTest {
             case Grid.Ternary ternary -> new int[] {0, 1, 2};
             case Grid.Signed2 signed -> new int[] {0, 1, 2, 3};
             case Grid.Affine affine -> new int[] {0, 1, 2, 3};
+            case Grid.Codebooks codebooks -> throw new IllegalArgumentException("not of numbers");
         };
     }
 

@@ -41,7 +41,8 @@ final class MethodOptions {
             paramLabel = "NAME",
             description =
                     "sapr (saliency-aware partial retraining), apiq (the same without saliency), block-ap (weights"
-                            + " and clipping trained, no adapters), omniquant (clipping trained, no adapters), gsq (codes"
+                            + " and clipping trained, no adapters), omniquant (clipping trained, no adapters), aqlm (additive"
+                            + " codebooks, fitted and then trained), gsq (codes"
                             + " chosen by gradients, from gptq's on; slow); without"
                             + " training: gptq (errors made up for), lqer and loftq (rounded, adapters fitted to the"
                             + " error), hqq (scales that forgive outliers), rtn (round to nearest)."
@@ -61,8 +62,31 @@ final class MethodOptions {
     @Option(
             names = "--group-size",
             paramLabel = "N",
-            description = "Input channels that share a scale: 32, 64, 128, 256 or row. Default: ${DEFAULT-VALUE}.")
-    private String groupSize = "64";
+            description =
+                    "Input channels that share a scale: 32, 64, 128, 256 or row; aqlm: weights that a vector stands for."
+                            + " Default: 64; aqlm: 8.")
+    private @Nullable String groupSize;
+
+    @Option(names = "--codebooks", paramLabel = "N", description = "aqlm: of a linear. Default: ${DEFAULT-VALUE}.")
+    private int codebooks = 2;
+
+    @Option(
+            names = "--codebook-bits",
+            paramLabel = "N",
+            description = "aqlm: bits of a code; a codebook has 2^N vectors. Default: ${DEFAULT-VALUE}.")
+    private int codebookBits = 8;
+
+    @Option(
+            names = "--codebook-rate",
+            paramLabel = "X",
+            description = "aqlm: learning rate of codebooks and scales. Default: ${DEFAULT-VALUE}.")
+    private double codebookRate = 1e-3;
+
+    @Option(
+            names = "--beam",
+            paramLabel = "N",
+            description = "aqlm: assignments that the search for codes keeps at a time. Default: ${DEFAULT-VALUE}.")
+    private int beam = 1;
 
     @Option(names = "--rank", paramLabel = "N", description = "Rank of the adapters, 0 for none. Default: by preset.")
     private @Nullable Integer rank;
@@ -177,6 +201,14 @@ final class MethodOptions {
             case "rtn" -> new Method.Rtn(grid(), where);
             case "gptq" -> new Method.Gptq(grid(), where, damping, actOrder);
             case "hqq" -> new Method.Hqq(grid(), where);
+            case "aqlm" ->
+                new Method.Aqlm(
+                        new Grid.Codebooks(
+                                codebooks, codebookBits, groupSize == null ? 8 : parseInt("--group-size", groupSize)),
+                        beam,
+                        loss == null ? base.weighting() : weighting(loss),
+                        epochs == null ? base.epochs() : epochs,
+                        codebookRate);
             case "loftq" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), LOFTQ_TURNS, false);
             case "lqer" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), 1, true);
             case "gsq" ->
@@ -191,7 +223,7 @@ final class MethodOptions {
             case "block-ap", "omniquant" -> retraining(base, where, rankOr(0));
             default ->
                 throw new IllegalArgumentException(
-                        "--method: got %s, want sapr, apiq, block-ap, omniquant, gsq, gptq, lqer, loftq, hqq or rtn"
+                        "--method: got %s, want sapr, apiq, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn"
                                 .formatted(method));
         };
     }
@@ -212,8 +244,9 @@ final class MethodOptions {
     }
 
     private Grid grid() {
-        int size = groupSize.equals("row") ? 0 : parseInt("--group-size", groupSize);
-        require(size == 0 || size >= 16, "--group-size: got %s, want 32, 64, 128, 256 or row", groupSize);
+        String asked = groupSize == null ? "64" : groupSize;
+        int size = asked.equals("row") ? 0 : parseInt("--group-size", asked);
+        require(size == 0 || size >= 16, "--group-size: got %s, want 32, 64, 128, 256 or row", asked);
         int width = bits == null ? 2 : bits;
         String name = grid == null ? width == 1 ? "binary" : width == 2 ? "signed2" : "affine" : grid;
         return switch (name) {

@@ -1,0 +1,148 @@
+package dev.salient.quantizer;
+
+import dev.salient.method.Grid;
+import dev.salient.packed.AdditiveCodebook;
+import dev.salient.torch.AdamW;
+import dev.salient.torch.TorchDevice;
+import dev.salient.torch.TorchScope;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * A linear of additive codebooks whose vectors and scales are trained: {@code values[o, (g, k)] = scale[o] sum_m vector[m, code[o, g, m], k]}.
+ *
+ * <p>From the gradient G of the values come
+ *
+ * <pre>
+ * of vector c:  sum over the groups (o, g) with its code  scale[o] G[o, (g, .)]
+ * of t:         sum over the row  G values,   scale = scale0 exp(t)
+ * </pre>
+ */
+public final class TrainedCodebooks {
+    private final Grid.Codebooks grid;
+    private final int out;
+    private final int in;
+    /** [count, out * groups], integers. */
+    private final Tensor codes;
+    /** [count, entries, size]. */
+    private final Tensor vectors;
+    /** scale0, [out, 1]. */
+    private final Tensor scales;
+    /** t, [out, 1]. */
+    private final Tensor logs;
+
+    private final Tensor values;
+
+    TrainedCodebooks(AdditiveCodes start, TorchDevice device) {
+        grid = start.grid;
+        out = start.out;
+        in = start.in;
+        codes = device.longs(new int[start.codes.length], grid.count(), start.codes.length / grid.count());
+        vectors = device.floats(start.vectors, grid.count(), grid.entries(), grid.groupSize());
+        scales = device.floats(start.scales, out, 1);
+        logs = device.zeros(out, 1);
+        values = device.zeros(out, in).requires_grad_(true);
+        setCodes(start, device);
+    }
+
+    /** A linear as it is stored. */
+    public static TrainedCodebooks ofStored(AdditiveCodebook stored, TorchDevice device) {
+        Grid.Codebooks grid = new Grid.Codebooks(stored.codebookCount(), stored.bits(), stored.groupSize());
+        AdditiveCodes codes = new AdditiveCodes(grid, stored.out(), stored.in());
+        for (int row = 0; row < codes.out; row++) {
+            codes.scales[row] = stored.scale(row);
+            for (int group = 0; group < codes.groups(); group++) {
+                for (int m = 0; m < grid.count(); m++) {
+                    codes.codes[codes.at(row, group, m)] = stored.code(row, group, m);
+                }
+            }
+        }
+        System.arraycopy(stored.codebooks().toFloats(), 0, codes.vectors, 0, codes.vectors.length);
+        return new TrainedCodebooks(codes, device);
+    }
+
+    /** Takes over the codes alone. */
+    void setCodes(AdditiveCodes from, TorchDevice device) {
+        int count = grid.count();
+        int[] byCodebook = new int[from.codes.length];
+        for (int i = 0; i < byCodebook.length; i++) {
+            byCodebook[i % count * (byCodebook.length / count) + i / count] = from.codes[i];
+        }
+        try (TorchScope scope = new TorchScope()) {
+            codes.copy_(device.longs(byCodebook, count, byCodebook.length / count));
+        }
+        refresh();
+    }
+
+    /** Hands out what was trained. */
+    void copyTo(AdditiveCodes into) {
+        int count = grid.count();
+        float[] byCodebook = TorchDevice.toFloats(codes); // exact: codes have 16 bits at most
+        for (int i = 0; i < byCodebook.length; i++) {
+            into.codes[i % (byCodebook.length / count) * count + i / (byCodebook.length / count)] = (int) byCodebook[i];
+        }
+        System.arraycopy(TorchDevice.toFloats(vectors), 0, into.vectors, 0, into.vectors.length);
+        try (TorchScope scope = new TorchScope()) {
+            System.arraycopy(TorchDevice.toFloats(present()), 0, into.scales, 0, into.scales.length);
+        }
+    }
+
+    /** What the linear multiplies with, [out, in]: a leaf. */
+    public Tensor values() {
+        return values;
+    }
+
+    /** Codes, vectors, t: all that {@link #refresh} makes values of, beside what never changes. */
+    public List<Tensor> parts() {
+        return List.of(codes, vectors, logs);
+    }
+
+    private Tensor present() {
+        return scales.mul(logs.exp());
+    }
+
+    /** Overwrites the values with what the parts now make of them. */
+    public void refresh() {
+        try (TorchScope scope = new TorchScope()) {
+            Tensor sum = vectors.select(0, 0).index_select(0, codes.select(0, 0));
+            for (int m = 1; m < grid.count(); m++) {
+                sum.add_(vectors.select(0, m).index_select(0, codes.select(0, m)));
+            }
+            values.detach().copy_(sum.view(out, in).mul_(present()));
+        }
+    }
+
+    /** Puts vectors and t under an optimizer's care, in these groups. */
+    public void addTo(AdamW optimizer, int vectorGroup, int scaleGroup) {
+        optimizer.add(vectors, vectorGroup);
+        optimizer.add(logs, scaleGroup);
+    }
+
+    /**
+     * Gradients of vectors and t.
+     *
+     * @param byValues [out, in]
+     */
+    public List<Tensor> gradients(Tensor byValues) {
+        List<Tensor> gradients = new ArrayList<>();
+        Tensor inGroups = byValues.mul(present()).view(-1, grid.groupSize());
+        Tensor byVectors = torch.empty_like(vectors);
+        for (int m = 0; m < grid.count(); m++) {
+            Tensor own = torch.embedding_dense_backward(inGroups, codes.select(0, m), grid.entries(), -1, false);
+            byVectors.select(0, m).copy_(own);
+        }
+        gradients.add(byVectors);
+        gradients.add(byValues.mul(values.detach()).sum(new long[] {1}, true, new ScalarTypeOptional()));
+        return gradients;
+    }
+
+    /** The stored form: codes, and codebooks and scales rounded to fp16. */
+    public AdditiveCodebook pack() {
+        AdditiveCodes packed = new AdditiveCodes(grid, out, in);
+        copyTo(packed);
+        return packed.pack();
+    }
+}
