@@ -105,7 +105,7 @@ class SweepCommandTest {
             value = {
                 "{'name': 'a b'} | recipe.json: runs: got name a b, want letters, digits, dots and dashes",
                 "{'name': 'a'}, {'name': 'a'} | recipe.json: runs: got two models for the folder a-1, want other names",
-                "{'name': 'a', 'quantize': ['--bits', '5']} | --bits: got 5, want 2, 3 or 4",
+                "{'name': 'a', 'quantize': ['--bits', '5']} | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
                 "{'name': 'a', 'tune': ['--epochs', '0']} | epochs: got 0, want 1 or more",
                 "{'name': 'a', 'quantise': []} | recipe.json: Unrecognized field \"\"quantise\"\" (class",
                 "{'name': 'a', 'quantize': ['--bitz', '2']} | Unknown options: '--bitz', '2'",
