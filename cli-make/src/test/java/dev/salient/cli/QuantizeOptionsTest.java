@@ -35,7 +35,7 @@ class QuantizeOptionsTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "--method  | awq         | --method: got awq, want sapr, apiq, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn",
+                "--method  | awq         | --method: got awq, want sapr, apiq, apiq-lw, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn",
                 "--weight-rate | -1      | weight rate: got -1.0, want 0 or more",
                 "--bits    | 5           | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
                 "--grid    | nf4         | --grid: got nf4, want signed2, ternary, binary or affine",
@@ -50,10 +50,18 @@ class QuantizeOptionsTest {
                 "--preserve | both       | --preserve: got both, want before-adapter or after-adapter",
                 "--stages  | wpt         | --stages: got wpt, want NAME:EPOCHS, as in wpt:15,opt:5",
                 "--stages  | best:3      | --stages: got best, want wpt, mixed or opt",
+                "--stages  | opt+huber=1:3 | --stages: got +huber, want +sw or +attention",
+                "--stages  | opt+sw:3    | --stages: got +sw, want +NAME=SHARE, as in opt+sw=0.1:5",
+                "--stages  | opt+sw=a:3  | --stages sw: got a, want a number",
+                "--stages  | opt+sw=0.8+attention=0.8:3 | sw and attention: got 1.6 in all, want at most 1",
+                "--stages  | wpt+sw=0.1:3 | stage wpt: got sw or attention, want opt or mixed for them",
                 "--preset  | quick       | --preset: got quick, want fast, best or paper",
                 "--keep    | 11.up=q5    | --keep: got 11.up=q5, want LINEAR=qBITS, as in 11.up=q8",
                 "--samples | 0           | --samples: got 0, want 1 or more",
                 "--tokens  | 1           | --tokens: got 1, want 2 or more",
+                "--adapter-start | svd   | --adapter-start: got svd, want zero, loftq or lqer",
+                "--held-out | -1         | held-out windows: got -1, want 0 or more",
+                "--patience | 1          | patience: got 1 without held-out windows, want some of them",
                 "--rank    | -1          | rank: got -1, want 0 or more",
             })
     void anOptionThatMakesNoSenseIsNamedWithWhatWouldDo(String option, String value, String message) {

@@ -65,7 +65,8 @@ class SweepCommandTest {
         long first = Files.getLastModifiedTime(folder.resolve("out/rtn-1/report.json"))
                 .toMillis();
         recipe(RTN + ", {\"name\": \"gptq\", \"quantize\": [\"--method\", \"gptq\"], \"tune\": [\"--samples\", \"2\","
-                + " \"--tokens\", \"64\", \"--threads\", \"1\"]}");
+                + " \"--tokens\", \"64\", \"--threads\", \"1\"]}, {\"name\": \"scales\", \"from\": \"gptq\", \"tune\": ["
+                + "\"--method\", \"scales\", \"--samples\", \"2\", \"--tokens\", \"64\", \"--threads\", \"1\"]}");
         assertThat(run("sweep", recipe.toString(), "--out", target, "--json"))
                 .as(err)
                 .isZero();
@@ -73,7 +74,12 @@ class SweepCommandTest {
                         .toMillis())
                 .isEqualTo(first);
         JsonNode runs = new ObjectMapper().readTree(out).path("runs");
-        assertThat(runs.findValuesAsText("name")).containsExactly("rtn", "gptq", "gptq-tuned");
+        assertThat(runs.findValuesAsText("name")).containsExactly("rtn", "gptq", "gptq-tuned", "scales");
+        assertThat(new ObjectMapper()
+                        .readTree(folder.resolve("out/.sweep/scales-2.json").toFile())
+                        .at("/make/1")
+                        .asText())
+                .isEqualTo(folder.resolve("out/gptq-2").toString());
         JsonNode gptq = runs.get(1);
         assertThat(gptq.path("seeds").asInt()).isEqualTo(2);
         assertThat(gptq.path("bitsPerWeight").asDouble()).isEqualTo(2.25);
@@ -107,6 +113,8 @@ class SweepCommandTest {
                 "{'name': 'a'}, {'name': 'a'} | recipe.json: runs: got two models for the folder a-1, want other names",
                 "{'name': 'a', 'quantize': ['--bits', '5']} | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
                 "{'name': 'a', 'tune': ['--epochs', '0']} | epochs: got 0, want 1 or more",
+                "{'name': 'a', 'from': 'b', 'tune': []} | recipe.json: runs: a: got from b, want the name of a run before it",
+                "{'name': 'a', 'from': 'b'} | recipe.json: runs: a: got from b, want a tune and no quantize with it",
                 "{'name': 'a', 'quantise': []} | recipe.json: Unrecognized field \"\"quantise\"\" (class",
                 "{'name': 'a', 'quantize': ['--bitz', '2']} | Unknown options: '--bitz', '2'",
             })

@@ -150,25 +150,27 @@ public sealed interface Method {
     }
 
     /**
-     * ApiQ's block-wise training of clipping and adapters, with ULB-SAPR's saliency-aware preservation in stages; weights
-     * are trained along where a stage has a rate for them (EfficientQAT's Block-AP, arXiv 2407.11062).
+     * ApiQ's training of clipping and adapters, with ULB-SAPR's saliency-aware preservation in stages; weights are trained along
+     * where a stage has a rate for them (EfficientQAT's Block-AP, arXiv 2407.11062).
      *
-     * @param rank of the adapters; 0 without
-     * @param alpha the adapters' output is scaled by {@code alpha / rank}
+     * @param scope whose outputs are fitted
      */
     record PartialRetraining(
             Grid grid,
             Start start,
-            int rank,
-            double alpha,
+            Adapters adapters,
+            Scope scope,
             TokenWeighting weighting,
             Preservation preservation,
-            List<Stage> stages)
+            List<Stage> stages,
+            HeldOut heldOut)
             implements Method {
         public PartialRetraining {
-            require(rank >= 0, "rank: got %d, want 0 or more", rank);
-            require(alpha > 0, "alpha: got %s, want more than 0", alpha);
             require(!stages.isEmpty(), "stages: got none, want at least one");
+            require(
+                    scope == Scope.BLOCK
+                            || stages.stream().allMatch(stage -> stage.terms().equals(Terms.NONE)),
+                    "stages: got sw or attention, want them where whole blocks are trained, not apiq-lw");
             stages = List.copyOf(stages);
         }
 
@@ -177,7 +179,15 @@ public sealed interface Method {
             if (preserves()) {
                 return "sapr";
             }
-            return rank > 0 ? "apiq" : trainsWeights() ? "block-ap" : "omniquant";
+            if (rank() > 0) {
+                return scope == Scope.LINEARS ? "apiq-lw" : "apiq";
+            }
+            return trainsWeights() ? "block-ap" : "omniquant";
+        }
+
+        @Override
+        public int rank() {
+            return adapters.rank();
         }
 
         /** Whether any stage needs a saliency. */
@@ -190,11 +200,14 @@ public sealed interface Method {
         public boolean trainsWeights() {
             return stages.stream().anyMatch(stage -> stage.weightRate() > 0 && stage.epochs() > 0);
         }
+    }
 
-        /** What the adapters' output is multiplied with. */
-        public double scaling() {
-            return rank == 0 ? 0 : alpha / rank;
-        }
+    /** Whose outputs a training fits. */
+    enum Scope {
+        /** The block's, all its linears at once (ApiQ-bw). */
+        BLOCK,
+        /** Those of linears with the same inputs, one such group after the other: q, k, v; o; gate, up; down (ApiQ-lw). */
+        LINEARS
     }
 
     /** Where the clipping of a group starts. */

@@ -5,6 +5,7 @@ import static dev.salient.method.Settings.require;
 /**
  * One stage of a block's training.
  *
+ * @param terms of the output loss, in a stage that has one
  * @param adapterRate learning rate of the adapters
  * @param clippingRate learning rate of the clipping logits
  * @param weightRate learning rate of the weights that are rounded, without decay; 0 leaves them as they were
@@ -13,6 +14,7 @@ import static dev.salient.method.Settings.require;
  */
 public record Stage(
         Objective objective,
+        Terms terms,
         int epochs,
         double adapterRate,
         double clippingRate,
@@ -20,6 +22,10 @@ public record Stage(
         double decay,
         boolean cosine) {
     public Stage {
+        require(
+                terms.equals(Terms.NONE) || objective.fitsOutput(),
+                "stage %s: got sw or attention, want opt or mixed for them",
+                objective.label());
         require(epochs >= 0, "epochs: got %d, want 0 or more", epochs);
         require(adapterRate >= 0, "adapter rate: got %s, want 0 or more", adapterRate);
         require(clippingRate >= 0, "clipping rate: got %s, want 0 or more", clippingRate);

@@ -223,7 +223,7 @@ final class BlockStream {
                 settings.windows.size(), tokens, model.config().hiddenSize());
         try (Activations clean = allocate(size, "clean");
                 Activations degraded = allocate(size, "degraded");
-                Activations target = allocate(size, "target");
+                Activations scratch = allocate(size, "scratch");
                 TorchScope scope = new TorchScope()) {
             Rope rope = Rope.of(model.config(), tokens, settings.device);
             Stream.embed(model, settings.windows, clean, settings.device);
@@ -233,15 +233,13 @@ final class BlockStream {
                     TorchLanguageModel.Block original = TorchLanguageModel.loadBlock(model, index, settings.device);
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
                     Map<Linear, Tensor> saliency = linears == null ? rule.of(index, original, clean, rope) : Map.of();
-                    Stream.advance(clean, clean, rope, settings.device, original);
                     if (linears == null) {
-                        Stream.advance(degraded, target, rope, settings.device, original);
                         BlockTask task = new BlockTask(
                                 index,
                                 original,
                                 clean,
                                 degraded,
-                                target,
+                                scratch,
                                 keptOf(index),
                                 saliency,
                                 rope,
@@ -251,6 +249,8 @@ final class BlockStream {
                         QuantizedBlock quantized = training.quantize(task, step -> blocks.onStep(block, step));
                         blocks.finish(index, quantized);
                         linears = quantized.linears();
+                    } else {
+                        Stream.advance(clean, clean, rope, settings.device, original);
                     }
                     degrade(index, degraded, rope, linears);
                 }

@@ -99,9 +99,15 @@ final class Manifest {
                         .put("rate", aqlm.rate());
             case Method.PartialRetraining own -> {
                 json.put("start", own.start().name())
-                        .put("rank", own.rank())
-                        .put("alpha", own.alpha())
+                        .put("scope", own.scope().name())
                         .put("weighting", own.weighting().name());
+                json.putObject("adapters")
+                        .put("rank", own.adapters().rank())
+                        .put("alpha", own.adapters().alpha())
+                        .put("start", own.adapters().start().name());
+                json.putObject("heldOut")
+                        .put("windows", own.heldOut().windows())
+                        .put("patience", own.heldOut().patience());
                 json.putObject("preservation")
                         .put("saliency", own.preservation().saliency().name())
                         .put("place", own.preservation().place().name())
@@ -112,6 +118,8 @@ final class Manifest {
                 for (Stage stage : own.stages()) {
                     stages.addObject()
                             .put("objective", stage.objective().label())
+                            .put("slicedWasserstein", stage.terms().slicedWasserstein())
+                            .put("attention", stage.terms().attention())
                             .put("epochs", stage.epochs())
                             .put("adapterRate", stage.adapterRate())
                             .put("clippingRate", stage.clippingRate())

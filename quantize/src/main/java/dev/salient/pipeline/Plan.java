@@ -7,6 +7,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Map;
 
 /**
@@ -58,15 +59,14 @@ public record Plan(
             case Method.Gptq gptq -> 2 * forward;
             case Method.Gsq gsq -> forward * (5 + 6 * gsq.epochs());
             case Method.Aqlm aqlm -> forward * (5 + 3 * aqlm.epochs());
-            case Method.PartialRetraining retraining ->
-                forward
-                        * (3
-                                + 3
-                                        * retraining.stages().stream()
-                                                .filter(stage ->
-                                                        stage.objective().fitsOutput())
-                                                .mapToInt(Stage::epochs)
-                                                .sum());
+            case Method.PartialRetraining retraining -> {
+                int epochs = retraining.stages().stream()
+                        .filter(stage -> stage.objective().fitsOutput())
+                        .mapToInt(Stage::epochs)
+                        .sum();
+                double heldOut = (double) retraining.heldOut().windows() / samples;
+                yield forward * (3 + 3 * epochs + heldOut * (1 + epochs));
+            }
         };
     }
 
@@ -77,13 +77,13 @@ public record Plan(
                 + 4.0 * config.vocabSize() * config.hiddenSize() * positions;
     }
 
-    /** Bytes of the streams: clean, degraded, and the targets of one block. */
+    /** Bytes of the streams: clean, degraded, and a scratch for the targets of one block. */
     static long streamBytes(ModelConfig config, int samples, int tokens) {
         return 3L * samples * tokens * config.hiddenSize() * Float.BYTES;
     }
 
     /** Bytes beside the streams: one block in training, and the states of one sample. */
-    static long workingBytes(ModelConfig config, Method method, int tokens) {
+    static long workingBytes(ModelConfig config, Method method, int samples, int tokens) {
         long block = config.linearWeightCount() / config.blockCount() * Float.BYTES;
         long sample = (long) tokens
                 * (12L * config.hiddenSize() + 6L * config.ffnSize() + 4L * config.headCount() * tokens)
@@ -94,6 +94,16 @@ public record Plan(
             return BASE_BYTES + 20 * block + sample;
         }
         // weight, value, gradient, their parts; and a trained copy, its gradient and two moments
-        return BASE_BYTES + (trainsWeights ? 10 : 6) * block + sample;
+        return BASE_BYTES + (trainsWeights ? 10 : 6) * block + sample + inputBytes(config, method, samples, tokens);
+    }
+
+    /** What linears are fed on both streams, the widest of them, where they are fitted one after the other. */
+    private static long inputBytes(ModelConfig config, Method method, int samples, int tokens) {
+        boolean fitsLinears = method instanceof Method.PartialRetraining own && own.scope() == Method.Scope.LINEARS;
+        long widest = Arrays.stream(Linear.values())
+                .mapToInt(linear -> linear.in(config))
+                .max()
+                .orElse(0);
+        return fitsLinears ? 2L * samples * tokens * widest * Float.BYTES : 0;
     }
 }

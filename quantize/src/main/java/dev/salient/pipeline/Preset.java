@@ -1,6 +1,8 @@
 package dev.salient.pipeline;
 
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
+import dev.salient.method.HeldOut;
 import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
 import dev.salient.method.Preservation;
@@ -9,6 +11,7 @@ import dev.salient.method.Preservation.Saliency;
 import dev.salient.method.Preservation.Scale;
 import dev.salient.method.Stage;
 import dev.salient.method.Stage.Objective;
+import dev.salient.method.Terms;
 import dev.salient.method.TokenWeighting;
 import java.nio.file.Path;
 import java.util.List;
@@ -105,11 +108,12 @@ public record Preset(
         return new Method.PartialRetraining(
                 new Grid.Signed2(64),
                 start,
-                method.equals("block-ap") ? 0 : rank,
-                ALPHA,
+                new Adapters(method.equals("block-ap") ? 0 : rank, ALPHA, Adapters.Start.ZERO),
+                Method.Scope.BLOCK,
                 weighting,
                 new Preservation(Saliency.FISHER, Place.BEFORE_ADAPTER, preserves ? lambda : 0, scale, 1),
-                List.of(new Stage(objective, epochs, adapterRate, clippingRate, weightRate, DECAY, cosine)));
+                List.of(new Stage(objective, Terms.NONE, epochs, adapterRate, clippingRate, weightRate, DECAY, cosine)),
+                HeldOut.NONE);
     }
 
     /**

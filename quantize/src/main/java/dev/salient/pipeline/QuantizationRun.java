@@ -9,6 +9,7 @@ import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.format.gguf.Imatrix;
 import dev.salient.format.gptq.QuantizedFolder;
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.model.BlockWeights;
@@ -28,6 +29,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -90,13 +92,13 @@ public final class QuantizationRun {
         for (Linear linear : Linear.values()) {
             settings.method().grid().groupSizeFor(linear.in(config));
         }
-        if (settings.method() instanceof Method.ErrorAdapter adapter) {
+        if (fitsAdapters()) {
             for (Linear linear : Linear.values()) {
                 int least = Math.min(linear.out(config), linear.in(config));
                 require(
-                        adapter.rank() <= least,
+                        settings.method().rank() <= least,
                         "--rank: got %d, want at most %d, the smaller side of %s",
-                        adapter.rank(),
+                        settings.method().rank(),
                         least,
                         linear.label());
             }
@@ -110,6 +112,12 @@ public final class QuantizationRun {
                     config.blockCount() - 1);
             grid.groupSizeFor(id.linear().in(config));
         });
+    }
+
+    private boolean fitsAdapters() {
+        return settings.method() instanceof Method.ErrorAdapter
+                || (settings.method() instanceof Method.PartialRetraining retraining
+                        && retraining.adapters().start() != Adapters.Start.ZERO);
     }
 
     private Outcome quantize(RunFolder folder) throws IOException {
@@ -132,8 +140,7 @@ public final class QuantizationRun {
         SaliencyPass.Result found = early == null && needsFisher() ? saliency(windows, modelHash) : early;
         FisherFile saliency = found == null ? null : found.file();
         QuantizedFolder model = QuantizedFolder.open(settings.out(), original);
-        List<int[]> training = windows.subList(
-                0, Math.min(windows.size(), settings.calibration().samples()));
+        List<int[]> training = looksAtData ? training(windows) : List.of();
         try (DiskBlocks blocks = new DiskBlocks(folder, model, saliency)) {
             listener.began("quantize", blocks.stepsInAll());
             if (!model.isFinished()) { // else a run was stopped after its last block
@@ -170,6 +177,7 @@ public final class QuantizationRun {
                 "--tokens: got %d, want at most %d, the model's context",
                 calibration.tokens(),
                 config.contextLength());
+        int held = heldOut();
         int count = needsSaliency()
                 ? Math.max(calibration.samples(), calibration.saliencySamples())
                 : calibration.samples();
@@ -179,13 +187,41 @@ public final class QuantizationRun {
                 return earlier;
             }
             listener.note("no --calibration: the model writes its own text to calibrate on");
-            listener.began("own text", (long) count * calibration.tokens());
-            List<int[]> own = OwnText.windows(original, settings, count, listener::reached);
+            listener.began("own text", (long) (count + held) * calibration.tokens());
+            List<int[]> own = OwnText.windows(original, settings, count + held, listener::reached);
             folder.writeOwnWindows(own);
             return own;
         }
-        return Corpus.read(calibration.files(), original.expectTokenizer())
-                .randomWindows(count, calibration.tokens(), settings.seed());
+        Corpus corpus = Corpus.read(calibration.files(), original.expectTokenizer());
+        if (held == 0) {
+            return corpus.randomWindows(count, calibration.tokens(), settings.seed());
+        }
+        int split = corpus.length() - held * calibration.tokens(); // what is held out is the text's end
+        require(
+                split > calibration.tokens(),
+                "--held-out: got %d windows of %d tokens, want a text that leaves more than one beside them, not one of %d"
+                        + " tokens",
+                held,
+                calibration.tokens(),
+                corpus.length());
+        List<int[]> windows =
+                new ArrayList<>(corpus.slice(0, split).randomWindows(count, calibration.tokens(), settings.seed()));
+        windows.addAll(corpus.slice(split, corpus.length()).adjacentWindows(calibration.tokens(), held));
+        return windows;
+    }
+
+    /** Windows that blocks are trained on, and after them those that are held out: the last of all. */
+    private List<int[]> training(List<int[]> windows) {
+        List<int[]> training =
+                new ArrayList<>(windows.subList(0, settings.calibration().samples()));
+        training.addAll(windows.subList(windows.size() - heldOut(), windows.size()));
+        return training;
+    }
+
+    private int heldOut() {
+        return settings.method() instanceof Method.PartialRetraining retraining
+                ? retraining.heldOut().windows()
+                : 0;
     }
 
     private boolean needsSaliency() {
@@ -200,8 +236,9 @@ public final class QuantizationRun {
 
     private Plan plan(Map<LinearId, Grid> kept) {
         RunSettings.Calibration calibration = settings.calibration();
-        long streams = Plan.streamBytes(config, calibration.samples(), calibration.tokens());
-        long working = Plan.workingBytes(config, settings.method(), calibration.tokens());
+        int samples = calibration.samples() + heldOut();
+        long streams = Plan.streamBytes(config, samples, calibration.tokens());
+        long working = Plan.workingBytes(config, settings.method(), samples, calibration.tokens());
         boolean spills = streams + working > settings.machine().memoryBytes();
         double bits = Plan.bitsPerWeight(config, settings.method(), kept);
         long saliency = needsSaliency() ? config.linearWeightCount() * Float.BYTES : 0;

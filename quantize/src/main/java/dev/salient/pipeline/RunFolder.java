@@ -215,11 +215,14 @@ final class RunFolder implements AutoCloseable {
     void writeCurve(int block, List<Epoch> curve) throws IOException {
         ArrayNode epochs = JSON.createArrayNode();
         for (Epoch epoch : curve) {
-            epochs.addObject()
+            ObjectNode own = epochs.addObject()
                     .put("stage", epoch.stage())
                     .put("epoch", epoch.epoch())
                     .put("outputLoss", epoch.outputLoss())
                     .put("preservation", epoch.preservation());
+            if (epoch.heldOut() > 0) {
+                own.put("heldOut", epoch.heldOut());
+            }
         }
         write(curveFile(block), epochs);
     }

@@ -14,18 +14,18 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param index of the block, from 0
  * @param original the block with its original weights
- * @param target outputs of the original block on the clean stream, [samples, tokens, hidden]
- * @param inputs the degraded stream: what the quantized blocks before make of the samples
- * @param targetOfInputs outputs of the original block on {@code inputs}
+ * @param clean what the original model feeds the block, [samples, tokens, hidden]; overwritten with what the block makes of it
+ * @param degraded what the quantized blocks before feed it
+ * @param scratch as large; overwritten
  * @param kept linears that get a grid of their own instead of the method's, and no adapter
  * @param saliency F of each linear, [out, in]; empty where the method needs none
  */
 public record BlockTask(
         int index,
         TorchLanguageModel.Block original,
-        Activations target,
-        Activations inputs,
-        Activations targetOfInputs,
+        Activations clean,
+        Activations degraded,
+        Activations scratch,
         Map<Linear, Grid> kept,
         Map<Linear, Tensor> saliency,
         Rope rope,

@@ -31,24 +31,23 @@ public final class ErrorAdapter {
             Tensor weight, @Nullable Tensor energy, Method.ErrorAdapter method, TorchDevice device) {
         try (TorchScope scope = new TorchScope()) {
             PackedWeight rounded = RoundToNearest.quantize(weight, method.grid(), method.start(), device);
-            TrainedAdapter adapter = fit(weight, rounded, energy, method, device);
+            TrainedAdapter adapter = fit(weight.sub(device.exactValues(rounded)), energy, method.rank());
             for (int turn = 1; turn < method.turns(); turn++) {
                 Tensor rest = weight.sub(adapter.b().mm(adapter.a()));
                 rounded = RoundToNearest.quantize(rest, method.grid(), method.start(), device);
-                adapter = fit(weight, rounded, energy, method, device);
+                adapter = fit(weight.sub(device.exactValues(rounded)), energy, method.rank());
             }
             return adapter.over(rounded);
         }
     }
 
-    /** The product of that rank nearest to what rounding left. */
-    private static TrainedAdapter fit(
-            Tensor weight,
-            PackedWeight rounded,
-            @Nullable Tensor energy,
-            Method.ErrorAdapter method,
-            TorchDevice device) {
-        Tensor error = weight.sub(device.exactValues(rounded));
+    /**
+     * The product of a rank nearest to an error.
+     *
+     * @param error [out, in]
+     * @param energy mean of x_i^2, [in], that the error is weighed by, or null
+     */
+    static TrainedAdapter fit(Tensor error, @Nullable Tensor energy, int rank) {
         @Nullable Tensor scale = null;
         if (energy != null) {
             Tensor root = energy.sqrt();
@@ -57,9 +56,9 @@ public final class ErrorAdapter {
         }
         Tensor weighed = scale == null ? error : error.mul(scale);
         var parts = torch.linalg_svd(weighed, false, new org.bytedeco.pytorch.StringViewOptional());
-        Tensor root = parts.get1().narrow(0, 0, method.rank()).sqrt();
-        Tensor b = parts.get0().narrow(1, 0, method.rank()).mul(root);
-        Tensor a = parts.get2().narrow(0, 0, method.rank()).mul(root.view(-1, 1));
+        Tensor root = parts.get1().narrow(0, 0, rank).sqrt();
+        Tensor b = parts.get0().narrow(1, 0, rank).mul(root);
+        Tensor a = parts.get2().narrow(0, 0, rank).mul(root.view(-1, 1));
         return new TrainedAdapter((scale == null ? a : a.div(scale)).contiguous(), b.contiguous(), 1);
     }
 }

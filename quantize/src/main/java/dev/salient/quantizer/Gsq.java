@@ -1,10 +1,10 @@
 package dev.salient.quantizer;
 
-import dev.salient.calibration.Activations;
 import dev.salient.calibration.InputSums;
 import dev.salient.method.Cosine;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
+import dev.salient.method.Terms;
 import dev.salient.model.Linear;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
@@ -48,8 +48,7 @@ public final class Gsq {
     private final Map<Linear, Tensor> values = new EnumMap<>(Linear.class);
 
     private final Map<Linear, PackedWeight> packed = new EnumMap<>(Linear.class);
-    private final List<Tensor> weights1;
-    private final List<Tensor> weights2;
+    private final BlockOutput loss;
     private final List<Epoch> curve = new ArrayList<>();
     private final IntConsumer onStep;
     private int steps;
@@ -68,8 +67,8 @@ public final class Gsq {
                     linear,
                     own == null ? weight : task.device().exactValues(Objects.requireNonNull(packed.get(linear))));
         }
-        weights1 = TokenWeights.all(task.target(), method.weighting(), task.device());
-        weights2 = TokenWeights.all(task.targetOfInputs(), method.weighting(), task.device());
+        loss = new BlockOutput(
+                task, method.weighting(), (linear, x) -> torch.linear(x, Objects.requireNonNull(values.get(linear))));
     }
 
     /**
@@ -81,7 +80,7 @@ public final class Gsq {
     public static QuantizedBlock quantize(BlockTask task, Method.Gsq method, IntConsumer onStep) {
         try (TorchScope scope = new TorchScope()) {
             torch.manual_seed(task.seed());
-            InputSums grams = InputSums.grams(task.original(), task.inputs(), task.rope(), task.device());
+            InputSums grams = InputSums.grams(task.original(), task.degraded(), task.rope(), task.device());
             Gsq gsq = new Gsq(task, method, onStep);
             HALVES.forEach(half -> gsq.train(half, grams));
             return new QuantizedBlock(gsq.packed, gsq.curve);
@@ -108,14 +107,14 @@ public final class Gsq {
                     values.put(linear, own.values);
                 }
             }
-            int samples = task.inputs().samples();
+            int samples = task.degraded().samples();
             for (int epoch = 0; epoch < method.epochs(); epoch++) {
-                double loss = 0;
+                double mean = 0;
                 for (int sample = 0; sample < samples; sample++) {
-                    loss += step(trained, optimizer, sample, epoch * samples + sample) / samples;
+                    mean += step(trained, optimizer, sample, epoch * samples + sample) / samples;
                     onStep.accept(++steps);
                 }
-                curve.add(new Epoch(half.contains(Linear.Q) ? "attention" : "mlp", epoch, loss, 0));
+                curve.add(new Epoch(half.contains(Linear.Q) ? "attention" : "mlp", epoch, mean, 0));
             }
         }
         trained.forEach((linear, own) -> {
@@ -128,16 +127,16 @@ public final class Gsq {
 
     private double step(Map<Linear, TrainedAssignments> trained, Lion optimizer, int sample, int step) {
         try (TorchScope scope = new TorchScope()) {
-            int all = task.inputs().samples() * method.epochs();
+            int all = task.degraded().samples() * method.epochs();
             double done = (double) step / Math.max(1, all - 1);
             double tau = FIRST_TAU * Math.pow(LAST_TAU / FIRST_TAU, done);
             double kappa = FIRST_KAPPA + (LAST_KAPPA - FIRST_KAPPA) * done;
             trained.values().forEach(own -> own.soften(own.noise(), kappa, tau));
             double output = 0;
             if (!trained.isEmpty()) {
-                Tensor loss = loss(sample);
-                loss.backward();
-                output = loss.item_double();
+                Tensor own = loss.of(sample, Terms.NONE);
+                own.backward();
+                output = own.item_double();
             }
             if (!Double.isFinite(output)) {
                 throw new NumericException(
@@ -150,23 +149,5 @@ public final class Gsq {
             optimizer.step(gradients, rate * method.logitRate(), rate * method.scaleRate());
             return output;
         }
-    }
-
-    private Tensor loss(int sample) {
-        Tensor x = task.inputs().get(sample, task.device());
-        Tensor y = task.original()
-                .block()
-                .forward(
-                        x,
-                        task.rope(),
-                        (linear, input) -> torch.linear(input, Objects.requireNonNull(values.get(linear))));
-        return weighted(y, task.target(), weights1, sample).add(weighted(y, task.targetOfInputs(), weights2, sample));
-    }
-
-    private Tensor weighted(Tensor y, Activations target, List<Tensor> weights, int sample) {
-        return y.sub(target.get(sample, task.device()))
-                .square()
-                .mul(weights.get(sample))
-                .sum();
     }
 }

@@ -24,6 +24,22 @@ public record QuantizedBlock(Map<Linear, PackedWeight> linears, List<Epoch> curv
      * @param stage the paper's short name: wpt, mixed, opt
      * @param outputLoss both output terms; 0 in a stage that does not look at outputs
      * @param preservation the preservation term times lambda; 0 in a stage without
+     * @param heldOut both output terms on the windows held out, after the epoch; 0 where there are none
      */
-    public record Epoch(String stage, int epoch, double outputLoss, double preservation) {}
+    public record Epoch(String stage, int epoch, double outputLoss, double preservation, double heldOut) {
+        /** An epoch of a training that holds nothing out. */
+        public Epoch(String stage, int epoch, double outputLoss, double preservation) {
+            this(stage, epoch, outputLoss, preservation, 0);
+        }
+
+        /** The losses of two parts of a block that are trained one after the other. */
+        Epoch plus(Epoch other) {
+            return new Epoch(
+                    stage,
+                    epoch,
+                    outputLoss + other.outputLoss,
+                    preservation + other.preservation,
+                    heldOut + other.heldOut);
+        }
+    }
 }

@@ -3,6 +3,8 @@ package dev.salient.quantizer;
 import dev.salient.fakequant.ClippedGroups;
 import dev.salient.fakequant.FakeQuant;
 import dev.salient.fakequant.GroupCodes;
+import dev.salient.fakequant.TensorFakeQuant;
+import dev.salient.method.Adapters;
 import dev.salient.method.Method.PartialRetraining;
 import dev.salient.method.Preservation.Place;
 import dev.salient.packed.GroupAffine;
@@ -28,23 +30,32 @@ import org.jspecify.annotations.Nullable;
  */
 public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapter, Place place) {
 
-    /** A linear before its training, adapters as LoRA starts them. */
-    static TrainedLinear of(Tensor original, PartialRetraining method, TorchDevice device, SplittableRandom random) {
+    /**
+     * A linear before its training.
+     *
+     * @param original [out, in]
+     * @param energy mean of x_i^2, [in], for adapters that start by the inputs; else null
+     */
+    static TrainedLinear of(
+            Tensor original,
+            @Nullable Tensor energy,
+            PartialRetraining method,
+            TorchDevice device,
+            SplittableRandom random) {
         ClippedGroups frozen = ClippedGroups.of(original, method.grid(), method.start(), device);
         ClippedGroups groups = method.trainsWeights() ? frozen.withTrainedWeight() : frozen;
         Place place = method.preservation().place();
-        if (method.rank() == 0) {
+        Adapters adapters = method.adapters();
+        if (adapters.rank() == 0) {
             return new TrainedLinear(groups, null, place);
         }
-        int in = Math.toIntExact(original.size(1));
-        double bound = 1 / Math.sqrt(in); // Kaiming-uniform with a = sqrt(5), as LoRA starts A; B starts at zero
-        float[] start = new float[method.rank() * in];
-        for (int i = 0; i < start.length; i++) {
-            start[i] = (float) random.nextDouble(-bound, bound);
+        if (adapters.start() == Adapters.Start.ZERO) {
+            return new TrainedLinear(groups, TrainedAdapter.ofNothing(original, adapters, device, random), place);
         }
-        Tensor a = device.floats(start, method.rank(), in);
-        Tensor b = device.zeros(original.size(0), method.rank());
-        return new TrainedLinear(groups, new TrainedAdapter(a, b, method.scaling()), place);
+        new TensorFakeQuant().quantize(groups);
+        Tensor error = original.sub(groups.values().detach());
+        TrainedAdapter fitted = ErrorAdapter.fit(error, energy, adapters.rank());
+        return new TrainedLinear(groups, fitted.scaledBy(adapters.scaling()), place);
     }
 
     /**
@@ -76,6 +87,16 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
     /** A and B, or nothing where rank is 0. */
     public List<Tensor> adapterParts() {
         return adapter == null ? List.of() : adapter.parts();
+    }
+
+    /** All that training changes. */
+    List<Tensor> parameters() {
+        List<Tensor> parameters = new ArrayList<>(List.of(groups.upper(), groups.lower()));
+        if (groups.trainsWeight()) {
+            parameters.add(groups.latent());
+        }
+        parameters.addAll(adapterParts());
+        return parameters;
     }
 
     /** Overwrites the effective weight with what the parameters now make of it. */

@@ -55,10 +55,14 @@ public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms,
      * @return [batch, tokens, hidden]
      */
     public Tensor forward(Tensor x, Rope rope, Linears linears) {
-        Linears biased = biases.isEmpty() ? linears : (linear, input) -> addBias(linear, linears.apply(linear, input));
+        Linears biased = biased(linears);
         Tensor attended =
                 x.add(normOrSame(Norm.ATTENTION_OUTPUT, attention(normOrSame(Norm.ATTENTION, x), rope, biased)));
         return attended.add(normOrSame(Norm.MLP_OUTPUT, mlp(normOrSame(Norm.MLP, attended), biased)));
+    }
+
+    private Linears biased(Linears linears) {
+        return biases.isEmpty() ? linears : (linear, input) -> addBias(linear, linears.apply(linear, input));
     }
 
     private Tensor addBias(Linear linear, Tensor y) {
@@ -67,9 +71,8 @@ public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms,
     }
 
     private Tensor attention(Tensor x, Rope rope, Linears linears) {
-        Rope own = config.isLocal(index) ? rope.local() : rope;
-        Tensor q = own.turn(normOrSame(Norm.QUERY, heads(linears.apply(Linear.Q, x), config.headCount())));
-        Tensor k = own.turn(normOrSame(Norm.KEY, heads(linears.apply(Linear.K, x), config.kvHeadCount())));
+        Tensor q = queries(x, rope, linears);
+        Tensor k = keys(x, rope, linears);
         Tensor v = heads(linears.apply(Linear.V, x), config.kvHeadCount());
         long tokens = x.size(1);
         TensorVector mixed = new TensorVector();
@@ -79,6 +82,32 @@ public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms,
         long channels = (long) config.headCount() * config.headSize();
         Tensor joined = torch.cat(mixed, 2).transpose(1, 2);
         return linears.apply(Linear.O, joined.reshape(x.size(0), tokens, channels));
+    }
+
+    /**
+     * The attention's scores before the softmax, minus infinity where a query sees nothing.
+     *
+     * @param x [batch, tokens, hidden], what the block is given
+     * @return [batch kvHeads, heads that share keys, tokens, tokens]
+     */
+    public Tensor attentionScores(Tensor x, Rope rope, Linears linears) {
+        Tensor normed = normOrSame(Norm.ATTENTION, x);
+        Linears biased = biased(linears);
+        return scores(queries(normed, rope, biased), keys(normed, rope, biased), 0, x.size(1));
+    }
+
+    private Tensor queries(Tensor x, Rope rope, Linears linears) {
+        Tensor heads = heads(linears.apply(Linear.Q, x), config.headCount());
+        return ropeOf(rope).turn(normOrSame(Norm.QUERY, heads));
+    }
+
+    private Tensor keys(Tensor x, Rope rope, Linears linears) {
+        Tensor heads = heads(linears.apply(Linear.K, x), config.kvHeadCount());
+        return ropeOf(rope).turn(normOrSame(Norm.KEY, heads));
+    }
+
+    private Rope ropeOf(Rope rope) {
+        return config.isLocal(index) ? rope.local() : rope;
     }
 
     /**
@@ -92,16 +121,22 @@ public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms,
         long shared = config.kvHeadCount();
         long group = config.headCount() / shared;
         long end = from + count;
-        Scalar scale = new Scalar(config.attentionScale());
-        Tensor rows = q.narrow(2, from, count).mul(scale).reshape(batch * shared, group * count, config.headSize());
-        Tensor keys = k.narrow(2, 0, end).reshape(batch * shared, end, config.headSize());
         Tensor values = v.narrow(2, 0, end).reshape(batch * shared, end, config.headSize());
-        Tensor scores = torch.bmm(rows, keys.transpose(1, 2)).view(batch * shared, group, count, end);
-        Tensor weights = cap(scores, config.traits().attentionCap())
-                .add(unseen(q, from, count))
-                .softmax(3);
+        Tensor weights = scores(q, k, from, count).softmax(3);
         Tensor mixed = torch.bmm(weights.view(batch * shared, group * count, end), values);
         return mixed.view(batch, config.headCount(), count, config.headSize());
+    }
+
+    /** Scores of a chunk of queries, [batch kvHeads, group, count, from + count]. */
+    private Tensor scores(Tensor q, Tensor k, long from, long count) {
+        long rowsOfKeys = q.size(0) * config.kvHeadCount();
+        long group = config.headCount() / config.kvHeadCount();
+        long end = from + count;
+        Scalar scale = new Scalar(config.attentionScale());
+        Tensor rows = q.narrow(2, from, count).mul(scale).reshape(rowsOfKeys, group * count, config.headSize());
+        Tensor keys = k.narrow(2, 0, end).reshape(rowsOfKeys, end, config.headSize());
+        Tensor scores = torch.bmm(rows, keys.transpose(1, 2)).view(rowsOfKeys, group, count, end);
+        return cap(scores, config.traits().attentionCap()).add(unseen(q, from, count));
     }
 
     /** {@code cap tanh(x / cap)}; x itself where the cap is 0. */

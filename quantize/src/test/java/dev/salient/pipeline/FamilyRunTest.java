@@ -5,11 +5,14 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
+import dev.salient.method.HeldOut;
 import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
 import dev.salient.method.Preservation;
 import dev.salient.method.Stage;
+import dev.salient.method.Terms;
 import dev.salient.method.TokenWeighting;
 import dev.salient.method.Tuning;
 import dev.salient.model.Family;
@@ -92,12 +95,19 @@ class FamilyRunTest {
     @ValueSource(strings = {"qwen2", "gemma3"})
     void blockwiseTrainingFitsTheOutputsBetter(String family) throws IOException {
         TinyFamily.write(folder.resolve("model"), family);
-        Stage stage = new Stage(Stage.Objective.MIXED, 4, 5e-4, 5e-3, 1e-3, 0.1, false);
+        Stage stage = new Stage(Stage.Objective.MIXED, Terms.NONE, 4, 5e-4, 5e-3, 1e-3, 0.1, false);
         Preservation preservation = new Preservation(
                 Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
         QuantizationRun.run(
                 settings(new Method.PartialRetraining(
-                        SIGNED2, Start.SQUARED_ERROR, 4, 16, TokenWeighting.RELATIVE, preservation, List.of(stage))),
+                        SIGNED2,
+                        Start.SQUARED_ERROR,
+                        new Adapters(4, 16, Adapters.Start.ZERO),
+                        Method.Scope.BLOCK,
+                        TokenWeighting.RELATIVE,
+                        preservation,
+                        List.of(stage),
+                        HeldOut.NONE)),
                 new Silent());
         var run = new com.fasterxml.jackson.databind.ObjectMapper()
                 .readTree(folder.resolve("out").resolve("salient-run.json").toFile());

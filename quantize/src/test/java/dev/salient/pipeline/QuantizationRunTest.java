@@ -8,11 +8,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
+import dev.salient.method.HeldOut;
 import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
 import dev.salient.method.Preservation;
 import dev.salient.method.Stage;
+import dev.salient.method.Terms;
 import dev.salient.method.TokenWeighting;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -23,6 +26,7 @@ import dev.salient.packed.LowRank;
 import dev.salient.pipeline.Runs.Silent;
 import dev.salient.pipeline.Runs.Stopped;
 import dev.salient.pipeline.Runs.Stopping;
+import dev.salient.quantizer.PartialRetrainer;
 import dev.salient.torch.TorchDevice.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -32,6 +36,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole runs on a model of two blocks. */
@@ -50,11 +55,18 @@ class QuantizationRunTest {
     }
 
     private static Method sapr(int epochs, double weightRate, Preservation.Saliency saliency) {
-        Stage stage = new Stage(Stage.Objective.MIXED, epochs, 5e-4, 5e-3, weightRate, 0.1, false);
+        Stage stage = new Stage(Stage.Objective.MIXED, Terms.NONE, epochs, 5e-4, 5e-3, weightRate, 0.1, false);
         Preservation preservation =
                 new Preservation(saliency, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
         return new Method.PartialRetraining(
-                SIGNED2, Start.SQUARED_ERROR, 4, 16, TokenWeighting.RELATIVE, preservation, List.of(stage));
+                SIGNED2,
+                Start.SQUARED_ERROR,
+                new Adapters(4, 16, Adapters.Start.ZERO),
+                Method.Scope.BLOCK,
+                TokenWeighting.RELATIVE,
+                preservation,
+                List.of(stage),
+                HeldOut.NONE);
     }
 
     private RunSettings settings(String out, Method method, boolean resume) throws IOException {
@@ -198,6 +210,44 @@ class QuantizationRunTest {
                 .isInstanceOf(Stopped.class);
         QuantizationRun.run(settings("stopped", sapr(4, 1e-3), true), new Silent());
         assertThat(files("stopped")).isEqualTo(files("free"));
+    }
+
+    /** Windows are held out of the text's end; a stopped run goes on alike; a text too short for them is refused. */
+    @ParameterizedTest
+    @EnumSource(Method.Scope.class)
+    void heldOutWindowsChooseTheEpoch(Method.Scope scope) throws IOException {
+        Method.PartialRetraining method = heldOut(scope, 2);
+        int inSecondBlock = PartialRetrainer.stepsPerBlock(method, 3) + 2;
+        QuantizationRun.run(settings("whole", method, false), new Silent());
+        JsonNode run = new ObjectMapper()
+                .readTree(folder.resolve("whole").resolve("salient-run.json").toFile());
+        assertThat(run.findValue("blocks").path(0).findValues("heldOut"))
+                .hasSize(3)
+                .allSatisfy(loss -> assertThat(loss.asDouble()).isPositive());
+        assertThatThrownBy(() -> QuantizationRun.run(
+                        settings("stopped", method, false), new Stopping("quantize", inSecondBlock)))
+                .isInstanceOf(Stopped.class);
+        QuantizationRun.run(settings("stopped", method, true), new Silent());
+        assertThat(files("stopped")).isEqualTo(files("whole"));
+        assertThatThrownBy(() -> QuantizationRun.run(settings("long", heldOut(scope, 52), false), new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("--held-out: got 52 windows of 24 tokens, want a text that leaves more than one beside"
+                        + " them, not one of 1260 tokens");
+    }
+
+    private static Method.PartialRetraining heldOut(Method.Scope scope, int windows) {
+        Stage stage = new Stage(Stage.Objective.OUTPUT, Terms.NONE, 3, 5e-3, 5e-2, 0, 0.1, false);
+        Preservation none = new Preservation(
+                Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0, Preservation.Scale.RELATIVE, 1);
+        return new Method.PartialRetraining(
+                SIGNED2,
+                Start.SQUARED_ERROR,
+                new Adapters(4, 16, Adapters.Start.LQER),
+                scope,
+                TokenWeighting.RELATIVE,
+                none,
+                List.of(stage),
+                new HeldOut(windows, 0));
     }
 
     /** Of the first block, whose inputs are the same in all runs. */
@@ -357,7 +407,7 @@ class QuantizationRunTest {
         QuantizationRun.run(settings("memory", sapr(1), false), new Silent());
         RunSettings roomy = settings("disk", sapr(1), false);
         try (Checkpoint original = Checkpoints.open(roomy.model())) {
-            long working = Plan.workingBytes(original.weights().config(), roomy.method(), 24);
+            long working = Plan.workingBytes(original.weights().config(), roomy.method(), 3, 24);
             RunSettings.Machine tight =
                     new RunSettings.Machine("cpu", Precision.HIGHEST, 1, working + 1, folder.resolve("cache"));
             QuantizationRun.run(

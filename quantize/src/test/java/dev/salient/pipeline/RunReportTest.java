@@ -7,11 +7,14 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
+import dev.salient.method.HeldOut;
 import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
 import dev.salient.method.Preservation;
 import dev.salient.method.Stage;
+import dev.salient.method.Terms;
 import dev.salient.method.TokenWeighting;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
@@ -40,17 +43,18 @@ class RunReportTest {
     void run() throws IOException {
         TinyLlama.write(folder.resolve("model"), 7);
         Files.writeString(folder.resolve("text.txt"), "The quick brown fox. ".repeat(60));
-        Stage stage = new Stage(Stage.Objective.MIXED, 2, 5e-4, 5e-3, 0, 0.1, false);
+        Stage stage = new Stage(Stage.Objective.MIXED, Terms.NONE, 2, 5e-4, 5e-3, 0, 0.1, false);
         Preservation preservation = new Preservation(
                 Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0.1, Preservation.Scale.RELATIVE, 1);
         Method method = new Method.PartialRetraining(
                 new Grid.Signed2(64),
                 Start.SQUARED_ERROR,
-                4,
-                16,
+                new Adapters(4, 16, Adapters.Start.ZERO),
+                Method.Scope.BLOCK,
                 TokenWeighting.RELATIVE,
                 preservation,
-                List.of(stage));
+                List.of(stage),
+                HeldOut.NONE);
         RunSettings settings = new RunSettings(
                 folder.resolve("model"),
                 folder.resolve("out"),

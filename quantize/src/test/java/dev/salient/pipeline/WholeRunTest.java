@@ -3,11 +3,14 @@ package dev.salient.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
+import dev.salient.method.HeldOut;
 import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
 import dev.salient.method.Preservation;
 import dev.salient.method.Stage;
+import dev.salient.method.Terms;
 import dev.salient.method.TokenWeighting;
 import dev.salient.method.Tuning;
 import dev.salient.pipeline.Runs.Silent;
@@ -46,8 +49,8 @@ class WholeRunTest {
         Method blockAp = new Method.PartialRetraining(
                 new Grid.Signed2(64),
                 Start.SQUARED_ERROR,
-                0,
-                16,
+                Adapters.NONE,
+                Method.Scope.BLOCK,
                 TokenWeighting.RELATIVE,
                 new Preservation(
                         Preservation.Saliency.FISHER,
@@ -55,7 +58,8 @@ class WholeRunTest {
                         0,
                         Preservation.Scale.RELATIVE,
                         1),
-                List.of(new Stage(Stage.Objective.OUTPUT, 2, 0, 1e-2, 1e-3, 0, true)));
+                List.of(new Stage(Stage.Objective.OUTPUT, Terms.NONE, 2, 0, 1e-2, 1e-3, 0, true)),
+                HeldOut.NONE);
         return new RunSettings(
                 folder.resolve("model"),
                 folder.resolve(out),

@@ -2,7 +2,9 @@ package dev.salient.cli.make;
 
 import static dev.salient.tensor.Preconditions.require;
 
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
+import dev.salient.method.HeldOut;
 import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
 import dev.salient.method.Preservation;
@@ -11,6 +13,7 @@ import dev.salient.method.Preservation.Saliency;
 import dev.salient.method.Preservation.Scale;
 import dev.salient.method.Stage;
 import dev.salient.method.Stage.Objective;
+import dev.salient.method.Terms;
 import dev.salient.method.TokenWeighting;
 import dev.salient.pipeline.Preset;
 import java.util.ArrayList;
@@ -40,9 +43,9 @@ final class MethodOptions {
             names = "--method",
             paramLabel = "NAME",
             description =
-                    "sapr (saliency-aware partial retraining), apiq (the same without saliency), block-ap (weights"
-                            + " and clipping trained, no adapters), omniquant (clipping trained, no adapters), aqlm (additive"
-                            + " codebooks, fitted and then trained), gsq (codes"
+                    "sapr (saliency-aware partial retraining), apiq (the same without saliency), apiq-lw (linear after"
+                            + " linear), block-ap (weights and clipping trained, no adapters), omniquant (clipping"
+                            + " trained, no adapters), aqlm (additive codebooks, fitted and then trained), gsq (codes"
                             + " chosen by gradients, from gptq's on; slow); without"
                             + " training: gptq (errors made up for), lqer and loftq (rounded, adapters fitted to the"
                             + " error), hqq (scales that forgive outliers), rtn (round to nearest)."
@@ -95,6 +98,28 @@ final class MethodOptions {
     private double alpha = Preset.ALPHA;
 
     @Option(
+            names = "--adapter-start",
+            paramLabel = "NAME",
+            description = "What adapters add before training: zero, or what rounding takes away, as far as their rank"
+                    + " goes: loftq, or lqer, weighed by the inputs. Default: ${DEFAULT-VALUE}.")
+    private String adapterStart = "zero";
+
+    @Option(
+            names = "--held-out",
+            paramLabel = "N",
+            description =
+                    "Windows from the end of the text that blocks are not trained on: each block is kept as of the"
+                            + " epoch with the least loss on them. Default: ${DEFAULT-VALUE}: as of the last epoch.")
+    private int heldOut;
+
+    @Option(
+            names = "--patience",
+            paramLabel = "N",
+            description = "With --held-out: a stage ends when so many epochs in a row were no better."
+                    + " Default: ${DEFAULT-VALUE}: it never ends early.")
+    private int patience;
+
+    @Option(
             names = "--loss",
             paramLabel = "NAME",
             description = "How tokens count in a block's loss: plain (the paper's), relative, root or pivot."
@@ -140,8 +165,10 @@ final class MethodOptions {
     @Option(
             names = "--stages",
             paramLabel = "LIST",
-            description = "Stages and their epochs, in order: wpt:15,opt:5. Names: wpt, mixed, opt."
-                    + " Default: by preset, with --epochs.")
+            description =
+                    "Stages and their epochs, in order: wpt:15,opt:5. Names: wpt, mixed, opt; opt+sw=0.1:5 takes a"
+                            + " tenth of the output loss from the sliced Wasserstein distance of outputs, opt+attention=0.1:5 from"
+                            + " the divergence of attention maps. Default: by preset, with --epochs.")
     private @Nullable String stages;
 
     @Option(
@@ -219,11 +246,11 @@ final class MethodOptions {
                         epochs == null ? base.epochs() : epochs,
                         weightRate == null ? GSQ_RATE : weightRate,
                         clippingRate == null ? GSQ_RATE : clippingRate);
-            case "apiq", "sapr" -> retraining(base, where, rankOr(base.rank()));
+            case "apiq", "apiq-lw", "sapr" -> retraining(base, where, rankOr(base.rank()));
             case "block-ap", "omniquant" -> retraining(base, where, rankOr(0));
             default ->
                 throw new IllegalArgumentException(
-                        "--method: got %s, want sapr, apiq, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn"
+                        "--method: got %s, want sapr, apiq, apiq-lw, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn"
                                 .formatted(method));
         };
     }
@@ -236,11 +263,12 @@ final class MethodOptions {
         return new Method.PartialRetraining(
                 grid(),
                 where,
-                ranks,
-                alpha,
+                new Adapters(ranks, alpha, adapterStart(adapterStart)),
+                name().equals("apiq-lw") ? Method.Scope.LINEARS : Method.Scope.BLOCK,
                 loss == null ? base.weighting() : weighting(loss),
                 preservation(base),
-                stages(base));
+                stages(base),
+                new HeldOut(heldOut, patience));
     }
 
     private Grid grid() {
@@ -289,6 +317,16 @@ final class MethodOptions {
             case "range" -> Start.RANGE;
             case "error" -> Start.SQUARED_ERROR;
             default -> throw new IllegalArgumentException("--start: got %s, want range or error".formatted(name));
+        };
+    }
+
+    private static Adapters.Start adapterStart(String name) {
+        return switch (name) {
+            case "zero" -> Adapters.Start.ZERO;
+            case "loftq" -> Adapters.Start.LOFTQ;
+            case "lqer" -> Adapters.Start.LQER;
+            default ->
+                throw new IllegalArgumentException("--adapter-start: got %s, want zero, loftq or lqer".formatted(name));
         };
     }
 
@@ -341,14 +379,15 @@ final class MethodOptions {
                     ? Objective.OUTPUT
                     : Objective.MIXED;
             int count = epochs == null ? base.epochs() : epochs;
-            return List.of(new Stage(objective, count, adapters, clipping, weights, decay, follows));
+            return List.of(new Stage(objective, Terms.NONE, count, adapters, clipping, weights, decay, follows));
         }
         List<Stage> list = new ArrayList<>();
         for (String stage : stages.split(",", -1)) {
             String[] parts = stage.strip().split(":", -1);
             require(parts.length == 2, "--stages: got %s, want NAME:EPOCHS, as in wpt:15,opt:5", stage);
             int count = parseInt("--stages", parts[1]);
-            list.add(new Stage(objective(parts[0]), count, adapters, clipping, weights, decay, follows));
+            String[] loss = parts[0].split("\\+", -1);
+            list.add(new Stage(objective(loss[0]), terms(loss), count, adapters, clipping, weights, decay, follows));
         }
         return list;
     }
@@ -360,6 +399,24 @@ final class MethodOptions {
             }
         }
         throw new IllegalArgumentException("--stages: got %s, want wpt, mixed or opt".formatted(label));
+    }
+
+    /** Of {@code opt+sw=0.1+attention=0.2}, all after the first part. */
+    private static Terms terms(String[] loss) {
+        double slicedWasserstein = 0;
+        double attention = 0;
+        for (String term : List.of(loss).subList(1, loss.length)) {
+            String[] parts = term.split("=", -1);
+            require(parts.length == 2, "--stages: got +%s, want +NAME=SHARE, as in opt+sw=0.1:5", term);
+            double share = parseDouble("--stages " + parts[0], parts[1]);
+            switch (parts[0]) {
+                case "sw" -> slicedWasserstein = share;
+                case "attention" -> attention = share;
+                default ->
+                    throw new IllegalArgumentException("--stages: got +%s, want +sw or +attention".formatted(parts[0]));
+            }
+        }
+        return new Terms(slicedWasserstein, attention);
     }
 
     private static int parseInt(String option, String text) {

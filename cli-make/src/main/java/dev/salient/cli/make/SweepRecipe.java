@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -21,7 +22,8 @@ import org.jspecify.annotations.Nullable;
  * {"model": "model.gguf", "calibration": ["c4.txt"], "text": "wiki.test.raw",
  *  "quantize": ["--samples", "16"], "evaluate": ["--windows", "8", "--window", "512"], "seeds": [1, 2, 3],
  *  "runs": [{"name": "rtn", "quantize": ["--method", "rtn"]},
- *           {"name": "tuned", "quantize": ["--method", "block-ap"], "tune": ["--samples", "64"]}]}
+ *           {"name": "best", "quantize": ["--method", "block-ap"], "tune": ["--samples", "64"]},
+ *           {"name": "scales", "from": "best", "tune": ["--method", "scales"]}]}
  * }</pre>
  *
  * @param model a Hugging Face folder or a GGUF file
@@ -60,6 +62,13 @@ record SweepRecipe(
                 "calibration: got none, want texts: tune learns from them");
         Set<String> folders = new HashSet<>();
         for (Run run : runs) {
+            if (run.from != null) {
+                require(
+                        folders.contains(folder(run.from, seeds, seeds.getFirst())),
+                        "runs: %s: got from %s, want the name of a run before it",
+                        run.name,
+                        run.from);
+            }
             for (String folder : folders(run, seeds)) {
                 require(folders.add(folder), "runs: got two models for the folder %s, want other names", folder);
             }
@@ -72,12 +81,21 @@ record SweepRecipe(
      * @param name of its folders
      * @param quantize options beside those of all runs
      * @param tune options of a {@code tune} after it, or null for none
+     * @param from another run before it, whose quantized model this one tunes instead of quantizing for itself; or null
      */
     record Run(
             String name,
             @Nullable List<String> quantize,
-            @Nullable List<String> tune) {
+            @Nullable List<String> tune,
+            @Nullable String from) {
         Run {
+            if (from != null) {
+                require(
+                        quantize == null && tune != null,
+                        "runs: %s: got from %s, want a tune and no quantize with it",
+                        name,
+                        from);
+            }
             require(
                     name != null && name.matches("[A-Za-z0-9][A-Za-z0-9._-]*"),
                     "runs: got name %s, want letters, digits, dots and dashes",
@@ -88,17 +106,17 @@ record SweepRecipe(
     private static List<String> folders(Run run, List<Long> seeds) {
         List<String> folders = new ArrayList<>();
         for (long seed : seeds) {
-            String folder = folder(run, seeds, seed);
+            String folder = folder(run.name, seeds, seed);
             folders.add(folder);
-            if (run.tune != null) {
+            if (run.tune != null && run.from == null) {
                 folders.add(folder + TUNED);
             }
         }
         return folders;
     }
 
-    private static String folder(Run run, List<Long> seeds, long seed) {
-        return seeds.size() == 1 ? run.name : run.name + "-" + seed;
+    private static String folder(String name, List<Long> seeds, long seed) {
+        return seeds.size() == 1 ? name : name + "-" + seed;
     }
 
     /**
@@ -127,24 +145,36 @@ record SweepRecipe(
      */
     List<Model> models(Path base, Path out) {
         List<Model> models = new ArrayList<>();
-        List<String> texts = calibration.stream().map(text -> in(base, text)).toList();
         for (Run run : runs) {
             for (long seed : seeds) {
-                String folder = folder(run, seeds, seed);
+                String folder = folder(run.name, seeds, seed);
+                if (run.from != null) {
+                    Path start = out.resolve(folder(run.from, seeds, seed));
+                    models.add(new Model(run.name, folder, tune(run, base, start, out.resolve(folder), seed)));
+                    continue;
+                }
                 List<String> make = new ArrayList<>(List.of("quantize", in(base, model)));
                 make.addAll(quantize);
                 make.addAll(run.quantize == null ? List.of() : run.quantize);
-                models.add(new Model(run.name, folder, finished(make, out.resolve(folder), texts, seed)));
+                models.add(new Model(run.name, folder, finished(make, out.resolve(folder), texts(base), seed)));
                 if (run.tune != null) {
-                    List<String> tune = new ArrayList<>(
-                            List.of("tune", out.resolve(folder).toString(), "--original", in(base, model)));
-                    tune.addAll(run.tune);
                     String tuned = folder + TUNED;
-                    models.add(new Model(run.name + TUNED, tuned, finished(tune, out.resolve(tuned), texts, seed)));
+                    List<String> tune = tune(run, base, out.resolve(folder), out.resolve(tuned), seed);
+                    models.add(new Model(run.name + TUNED, tuned, tune));
                 }
             }
         }
         return models;
+    }
+
+    private List<String> texts(Path base) {
+        return calibration.stream().map(text -> in(base, text)).toList();
+    }
+
+    private List<String> tune(Run run, Path base, Path start, Path out, long seed) {
+        List<String> tune = new ArrayList<>(List.of("tune", start.toString(), "--original", in(base, model)));
+        tune.addAll(Objects.requireNonNull(run.tune));
+        return finished(tune, out, texts(base), seed);
     }
 
     private static List<String> finished(List<String> command, Path out, List<String> texts, long seed) {
