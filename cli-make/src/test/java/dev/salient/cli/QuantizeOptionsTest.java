@@ -59,6 +59,7 @@ class QuantizeOptionsTest {
                 "--keep    | 11.up=q5    | --keep: got 11.up=q5, want LINEAR=qBITS, as in 11.up=q8",
                 "--samples | 0           | --samples: got 0, want 1 or more",
                 "--tokens  | 1           | --tokens: got 1, want 2 or more",
+                "--adapter | vera        | --adapter: got vera, want lora or dora",
                 "--adapter-start | svd   | --adapter-start: got svd, want zero, loftq or lqer",
                 "--held-out | -1         | held-out windows: got -1, want 0 or more",
                 "--patience | 1          | patience: got 1 without held-out windows, want some of them",

@@ -8,9 +8,9 @@ import static dev.salient.method.Settings.require;
  * @param rank 0 for none
  * @param start what they add before training
  */
-public record Adapters(int rank, double alpha, Start start) {
+public record Adapters(Kind kind, int rank, double alpha, Start start) {
     /** No adapters. */
-    public static final Adapters NONE = new Adapters(0, 1, Start.ZERO);
+    public static final Adapters NONE = new Adapters(Kind.LORA, 0, 1, Start.ZERO);
 
     public Adapters {
         require(rank >= 0, "rank: got %d, want 0 or more", rank);
@@ -20,6 +20,20 @@ public record Adapters(int rank, double alpha, Start start) {
     /** What the product B A is multiplied with. */
     public double scaling() {
         return rank == 0 ? 0 : alpha / rank;
+    }
+
+    /** Bits that the adapter of a linear takes, in fp16. */
+    public long bits(long out, long in) {
+        long numbers = rank * (out + in) + (rank > 0 && kind == Kind.DORA ? out : 0);
+        return Short.SIZE * numbers;
+    }
+
+    /** How a product is added. */
+    public enum Kind {
+        /** {@code W_eff = Q(W) + (alpha / rank) B A} (arXiv 2106.09685). */
+        LORA,
+        /** The same, each row then stretched to a length of its own, as long as the original's before training (arXiv 2402.09353). */
+        DORA
     }
 
     /** What adapters add before training. */

@@ -14,6 +14,11 @@ public sealed interface Method {
     /** Rank of the adapters; 0 without. */
     int rank();
 
+    /** Bits that the adapter of a linear takes. */
+    default long adapterBits(long out, long in) {
+        return (long) Short.SIZE * rank() * (out + in);
+    }
+
     /** Round to nearest: no data, no training. */
     record Rtn(Grid grid, Start start) implements Method {
         @Override
@@ -188,6 +193,11 @@ public sealed interface Method {
         @Override
         public int rank() {
             return adapters.rank();
+        }
+
+        @Override
+        public long adapterBits(long out, long in) {
+            return adapters.bits(out, in);
         }
 
         /** Whether any stage needs a saliency. */

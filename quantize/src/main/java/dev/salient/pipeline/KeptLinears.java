@@ -102,7 +102,7 @@ record KeptLinears(ModelWeights model, RunSettings settings, TorchDevice device)
         Tensor weight =
                 device.halfPrecisionValues(model.blocks().get(id.block()).linear(id.linear()));
         Method method = settings.method();
-        double adapterBits = 16.0 * method.rank() * (weight.size(0) + weight.size(1));
+        double adapterBits = method.adapterBits(weight.size(0), weight.size(1));
         return BitBudget.choices(weight, fisher, method.grid(), adapterBits, device);
     }
 

@@ -102,6 +102,7 @@ final class Manifest {
                         .put("scope", own.scope().name())
                         .put("weighting", own.weighting().name());
                 json.putObject("adapters")
+                        .put("kind", own.adapters().kind().name())
                         .put("rank", own.adapters().rank())
                         .put("alpha", own.adapters().alpha())
                         .put("start", own.adapters().start().name());

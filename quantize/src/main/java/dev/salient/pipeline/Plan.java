@@ -43,7 +43,7 @@ public record Plan(
                 Grid own = kept.get(new LinearId(block, linear));
                 Grid grid = own == null ? method.grid() : own;
                 bits += grid.bitsPerWeight((int) out, (int) in) * out * in;
-                bits += own == null ? 16.0 * method.rank() * (out + in) : 0;
+                bits += own == null ? method.adapterBits(out, in) : 0;
             }
         }
         return bits / config.linearWeightCount();

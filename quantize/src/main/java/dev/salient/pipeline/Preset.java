@@ -108,7 +108,7 @@ public record Preset(
         return new Method.PartialRetraining(
                 new Grid.Signed2(64),
                 start,
-                new Adapters(method.equals("block-ap") ? 0 : rank, ALPHA, Adapters.Start.ZERO),
+                new Adapters(Adapters.Kind.LORA, method.equals("block-ap") ? 0 : rank, ALPHA, Adapters.Start.ZERO),
                 Method.Scope.BLOCK,
                 weighting,
                 new Preservation(Saliency.FISHER, Place.BEFORE_ADAPTER, preserves ? lambda : 0, scale, 1),

@@ -2,6 +2,7 @@ package dev.salient.pipeline;
 
 import static dev.salient.tensor.Preconditions.require;
 
+import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.method.Tuning;
@@ -58,6 +59,10 @@ public final class WholeRun {
                 "--tune: got no --calibration, want texts to learn from: some %,d tokens of them",
                 (long) tune.windows() * calibration.tokens());
         require(!(settings.method() instanceof Method.Aqlm), "--tune: got --method aqlm, want --tune 0 with it");
+        require(
+                !(settings.method() instanceof Method.PartialRetraining own
+                        && own.adapters().kind() == Adapters.Kind.DORA),
+                "--adapter dora: got --tune, which goes on from LoRA alone: want --tune 0 or --adapter lora");
         TuneRun.Settings second = second(settings, tune);
         TuneRun.requirePossible(second);
         RunFolder.requireUsable(settings.out());

@@ -17,18 +17,24 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One linear under training: {@code x -> x (Q(W; u, l) + scaling B A)^T}.
+ * One linear under training: {@code x -> x (Q(W; u, l) + scaling B A)^T}, with DoRA each row then stretched to its length.
  *
  * <p>The effective weight {@code Q(W) + scaling B A} is the leaf that libtorch differentiates by; from its gradient G come
  * those of the clipping (through {@link FakeQuant}) and {@code dA = scaling B^T G}, {@code dB = scaling G A^T}.
  *
  * @param adapter null where rank is 0
+ * @param magnitude of DoRA; null for LoRA
  * @param place which weight the preservation term holds near the original's
  */
-public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapter, Place place) {
+public record TrainedLinear(
+        ClippedGroups groups,
+        @Nullable TrainedAdapter adapter,
+        @Nullable TrainedMagnitude magnitude,
+        Place place) {
 
     /**
      * A linear before its training.
@@ -47,15 +53,17 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
         Place place = method.preservation().place();
         Adapters adapters = method.adapters();
         if (adapters.rank() == 0) {
-            return new TrainedLinear(groups, null, place);
+            return new TrainedLinear(groups, null, null, place);
         }
+        TrainedMagnitude magnitude = adapters.kind() == Adapters.Kind.DORA ? TrainedMagnitude.of(original) : null;
         if (adapters.start() == Adapters.Start.ZERO) {
-            return new TrainedLinear(groups, TrainedAdapter.ofNothing(original, adapters, device, random), place);
+            TrainedAdapter none = TrainedAdapter.ofNothing(original, adapters, device, random);
+            return new TrainedLinear(groups, none, magnitude, place);
         }
         new TensorFakeQuant().quantize(groups);
         Tensor error = original.sub(groups.values().detach());
         TrainedAdapter fitted = ErrorAdapter.fit(error, energy, adapters.rank());
-        return new TrainedLinear(groups, fitted.scaledBy(adapters.scaling()), place);
+        return new TrainedLinear(groups, fitted.scaledBy(adapters.scaling()), magnitude, place);
     }
 
     /**
@@ -68,7 +76,7 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
         if (!(stored instanceof LowRank adapted)) {
             float[] ideal = TorchDevice.toFloats(original);
             ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) stored, original, ideal, device);
-            return new TrainedLinear(groups, null, Place.BEFORE_ADAPTER);
+            return new TrainedLinear(groups, null, null, Place.BEFORE_ADAPTER);
         }
         TrainedAdapter adapter = TrainedAdapter.ofStored(adapted, device);
         float[] below;
@@ -76,7 +84,7 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
             below = TorchDevice.toFloats(original.sub(adapter.b().mm(adapter.a()), new Scalar(adapter.scaling())));
         }
         ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) adapted.base(), original, below, device);
-        return new TrainedLinear(groups, adapter, Place.BEFORE_ADAPTER);
+        return new TrainedLinear(groups, adapter, null, Place.BEFORE_ADAPTER);
     }
 
     /** The leaf, [out, in]. */
@@ -84,9 +92,13 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
         return groups.values();
     }
 
-    /** A and B, or nothing where rank is 0. */
+    /** A, B and with DoRA the lengths of rows, or nothing where rank is 0. */
     public List<Tensor> adapterParts() {
-        return adapter == null ? List.of() : adapter.parts();
+        List<Tensor> parts = new ArrayList<>(adapter == null ? List.of() : adapter.parts());
+        if (magnitude != null) {
+            parts.add(magnitude.lengths());
+        }
+        return parts;
     }
 
     /** All that training changes. */
@@ -105,6 +117,9 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
         if (adapter != null) {
             try (TorchScope scope = new TorchScope()) {
                 adapter.addTo(effective().detach());
+                if (magnitude != null) {
+                    magnitude.stretch(effective().detach());
+                }
             }
         }
     }
@@ -125,10 +140,15 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
             Tensor extra = weighted.mul(new Scalar(2 * preservation.lambda()));
             Tensor all = gradient == null ? extra : extra.add(gradient);
             double sum = weighted.mul(off).sum().item_double();
-            return new Step(toParameters(all, fakeQuant.differentiate(groups, all, null)), sum);
+            return new Step(toParameters(all, fakeQuant.differentiate(groups, toSum(all), null)), sum);
         }
-        FakeQuant.Gradients clipping = fakeQuant.differentiate(groups, gradient, preservation);
+        FakeQuant.Gradients clipping = fakeQuant.differentiate(groups, toSum(gradient), preservation);
         return new Step(toParameters(gradient, clipping), clipping.preservation());
+    }
+
+    /** The gradient by {@code Q(W) + scaling B A} from that by the effective weight. */
+    private @Nullable Tensor toSum(@Nullable Tensor gradient) {
+        return gradient == null || magnitude == null ? gradient : magnitude.toSum(gradient);
     }
 
     private List<Tensor> toParameters(@Nullable Tensor gradient, FakeQuant.Gradients clipping) {
@@ -138,7 +158,13 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
             gradients.add(weight);
         }
         if (adapter != null) {
-            gradients.addAll(adapter.gradients(gradient));
+            gradients.addAll(adapter.gradients(toSum(gradient)));
+        }
+        if (magnitude != null) {
+            gradients.add(
+                    gradient == null
+                            ? torch.zeros_like(magnitude.lengths())
+                            : magnitude.toLengths(gradient, effective().detach()));
         }
         return gradients;
     }
@@ -146,6 +172,10 @@ public record TrainedLinear(ClippedGroups groups, @Nullable TrainedAdapter adapt
     /** The stored form: codes, scales rounded to fp16, and the adapter in fp16. */
     public PackedWeight pack() {
         PackedWeight codes = GroupCodes.of(groups);
-        return adapter == null ? codes : adapter.over(codes);
+        if (adapter == null) {
+            return codes;
+        }
+        LowRank adapted = adapter.over(codes);
+        return magnitude == null ? adapted : magnitude.over(adapted);
     }
 }

@@ -102,7 +102,7 @@ class FamilyRunTest {
                 settings(new Method.PartialRetraining(
                         SIGNED2,
                         Start.SQUARED_ERROR,
-                        new Adapters(4, 16, Adapters.Start.ZERO),
+                        new Adapters(Adapters.Kind.LORA, 4, 16, Adapters.Start.ZERO),
                         Method.Scope.BLOCK,
                         TokenWeighting.RELATIVE,
                         preservation,

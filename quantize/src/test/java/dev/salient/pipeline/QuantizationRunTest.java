@@ -61,7 +61,7 @@ class QuantizationRunTest {
         return new Method.PartialRetraining(
                 SIGNED2,
                 Start.SQUARED_ERROR,
-                new Adapters(4, 16, Adapters.Start.ZERO),
+                new Adapters(Adapters.Kind.LORA, 4, 16, Adapters.Start.ZERO),
                 Method.Scope.BLOCK,
                 TokenWeighting.RELATIVE,
                 preservation,
@@ -242,12 +242,41 @@ class QuantizationRunTest {
         return new Method.PartialRetraining(
                 SIGNED2,
                 Start.SQUARED_ERROR,
-                new Adapters(4, 16, Adapters.Start.LQER),
+                new Adapters(Adapters.Kind.LORA, 4, 16, Adapters.Start.LQER),
                 scope,
                 TokenWeighting.RELATIVE,
                 none,
                 List.of(stage),
                 new HeldOut(windows, 0));
+    }
+
+    /** DoRA's lengths are trained, stored, counted and read again; bits are those that the folder has. */
+    @Test
+    void doraWritesTheLengthsOfRows() throws IOException {
+        Stage stage = new Stage(Stage.Objective.OUTPUT, Terms.NONE, 3, 5e-3, 5e-2, 0, 0.1, false);
+        Preservation none = new Preservation(
+                Preservation.Saliency.FISHER, Preservation.Place.BEFORE_ADAPTER, 0, Preservation.Scale.RELATIVE, 1);
+        Method dora = new Method.PartialRetraining(
+                SIGNED2,
+                Start.SQUARED_ERROR,
+                new Adapters(Adapters.Kind.DORA, 4, 16, Adapters.Start.ZERO),
+                Method.Scope.BLOCK,
+                TokenWeighting.RELATIVE,
+                none,
+                List.of(stage),
+                HeldOut.NONE);
+        double bits =
+                QuantizationRun.run(settings("dora", dora, false), new Silent()).bitsPerWeight();
+        try (Checkpoint written = Checkpoints.open(folder.resolve("dora"))) {
+            assertThat(Checkpoints.describe(written).bitsPerWeight()).isCloseTo(bits, within(1e-9));
+            assertThat(written.weights().blocks().get(0).linear(Linear.K))
+                    .isInstanceOfSatisfying(
+                            LowRank.class, w -> assertThat(w.magnitude()).isNotNull());
+        }
+        JsonNode run = new ObjectMapper()
+                .readTree(folder.resolve("dora").resolve("salient-run.json").toFile());
+        List<JsonNode> losses = run.findValue("blocks").path(0).findValues("outputLoss");
+        assertThat(losses.getLast().asDouble()).isLessThan(losses.getFirst().asDouble());
     }
 
     /** Of the first block, whose inputs are the same in all runs. */

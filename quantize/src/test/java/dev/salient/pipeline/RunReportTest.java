@@ -49,7 +49,7 @@ class RunReportTest {
         Method method = new Method.PartialRetraining(
                 new Grid.Signed2(64),
                 Start.SQUARED_ERROR,
-                new Adapters(4, 16, Adapters.Start.ZERO),
+                new Adapters(Adapters.Kind.LORA, 4, 16, Adapters.Start.ZERO),
                 Method.Scope.BLOCK,
                 TokenWeighting.RELATIVE,
                 preservation,

@@ -75,6 +75,26 @@ class WholeRunTest {
     }
 
     @Test
+    void doraIsNotTunedAndThatIsSaidFirst() {
+        RunSettings plain = settings("dora", false);
+        Method.PartialRetraining lora = (Method.PartialRetraining) plain.method();
+        Method dora = new Method.PartialRetraining(
+                lora.grid(),
+                lora.start(),
+                new Adapters(Adapters.Kind.DORA, 4, 16, Adapters.Start.ZERO),
+                lora.scope(),
+                lora.weighting(),
+                lora.preservation(),
+                lora.stages(),
+                lora.heldOut());
+        assertThatThrownBy(() -> WholeRun.run(plain.with(dora), TUNE, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "--adapter dora: got --tune, which goes on from LoRA alone: want --tune 0 or --adapter lora");
+        assertThat(folder.resolve("dora")).doesNotExist();
+    }
+
+    @Test
     void writesWhatBothPartsWriteOneAfterTheOther() throws IOException {
         WholeRun.run(settings("whole", false), TUNE, new Silent());
         QuantizationRun.run(settings("start", false), new Silent());

@@ -16,11 +16,15 @@ final class NaiveTraining {
     double[][] lower;
     double[][] a;
     double[][] b;
-    double preservation;
+    /** DoRA's lengths, [out][1]; of LoRA no one looks at them. */
+    double[][] lengths;
+
+    private final boolean stretches;
     private final double[][][] moments;
     private int steps;
 
-    NaiveTraining(double[][] weight, int size, int rank, double scaling, SplittableRandom random) {
+    NaiveTraining(double[][] weight, int size, int rank, double scaling, boolean stretches, SplittableRandom random) {
+        this.stretches = stretches;
         this.weight = weight;
         this.out = weight.length;
         this.in = weight[0].length;
@@ -36,10 +40,23 @@ final class NaiveTraining {
             }
         }
         b = new double[out][rank];
+        lengths = new double[out][1];
+        for (int o = 0; o < out; o++) {
+            lengths[o][0] = length(weight[o]);
+        }
         moments = new double[][][] {
             filled(out, in / size, 0), filled(out, in / size, 0), filled(out, in / size, 0), filled(out, in / size, 0),
-            filled(rank, in, 0), filled(rank, in, 0), filled(out, rank, 0), filled(out, rank, 0)
+            filled(rank, in, 0), filled(rank, in, 0), filled(out, rank, 0), filled(out, rank, 0),
+            filled(out, 1, 0), filled(out, 1, 0)
         };
+    }
+
+    private static double length(double[] row) {
+        double squares = 0;
+        for (double value : row) {
+            squares += value * value;
+        }
+        return Math.sqrt(squares);
     }
 
     static double[][] filled(int rows, int columns, double value) {
@@ -76,7 +93,20 @@ final class NaiveTraining {
         return group(o, i / size)[2] * level(o, i);
     }
 
+    /** {@code m V / ||V||} with DoRA. */
     double[][] effective() {
+        double[][] effective = sum();
+        for (int o = 0; o < out && stretches; o++) {
+            double stretch = lengths[o][0] / length(effective[o]);
+            for (int i = 0; i < in; i++) {
+                effective[o][i] *= stretch;
+            }
+        }
+        return effective;
+    }
+
+    /** {@code V = Q(W) + scaling B A}. */
+    private double[][] sum() {
         double[][] effective = new double[out][in];
         for (int o = 0; o < out; o++) {
             for (int i = 0; i < in; i++) {
@@ -124,7 +154,17 @@ final class NaiveTraining {
     }
 
     /** One step; a negative lambda stands for none. */
-    void step(double[][] gradient, double[][] saliency, double lambda, double[] rates, double decay) {
+    void step(double[][] byEffective, double[][] saliency, double lambda, double[] rates, double decay) {
+        double[][] gradient = filled(out, in, 0);
+        double[][] toLengths = new double[out][1];
+        double[][] sum = sum();
+        for (int o = 0; o < out; o++) {
+            double norm = length(sum[o]);
+            for (int i = 0; i < in; i++) {
+                toLengths[o][0] += byEffective[o][i] * sum[o][i] / norm;
+                gradient[o][i] = byEffective[o][i] * (stretches ? lengths[o][0] / norm : 1);
+            }
+        }
         double[][] toUpper = new double[out][in / size];
         double[][] toLower = new double[out][in / size];
         for (int o = 0; o < out; o++) {
@@ -159,6 +199,9 @@ final class NaiveTraining {
         adam(lower, toLower, 2, rates[0], decay);
         adam(a, toA, 4, rates[1], decay);
         adam(b, toB, 6, rates[1], decay);
+        if (stretches) {
+            adam(lengths, toLengths, 8, rates[1], decay);
+        }
     }
 
     private void adam(double[][] values, double[][] gradient, int moment, double rate, double decay) {
@@ -174,9 +217,9 @@ final class NaiveTraining {
         }
     }
 
-    /** Copies of u, l, A and B. */
+    /** Copies of u, l, A, B and lengths. */
     double[][][] snapshot() {
-        return java.util.stream.Stream.of(upper, lower, a, b)
+        return java.util.stream.Stream.of(upper, lower, a, b, lengths)
                 .map(all -> java.util.Arrays.stream(all).map(double[]::clone).toArray(double[][]::new))
                 .toArray(double[][][]::new);
     }
@@ -186,5 +229,6 @@ final class NaiveTraining {
         lower = snapshot[1];
         a = snapshot[2];
         b = snapshot[3];
+        lengths = snapshot[4];
     }
 }

@@ -41,6 +41,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -59,10 +60,15 @@ class PartialRetrainerTest {
     @TempDir
     Path folder;
 
-    private static PartialRetraining method(Scope scope, Preservation preservation, HeldOut heldOut, Stage... stages) {
-        Adapters adapters = new Adapters(3, 6, Adapters.Start.ZERO);
+    private static PartialRetraining method(Scope scope, Preservation preservation, HeldOut heldOut, Stage stage) {
+        return method(Adapters.Kind.LORA, scope, preservation, heldOut, stage);
+    }
+
+    private static PartialRetraining method(
+            Adapters.Kind kind, Scope scope, Preservation preservation, HeldOut heldOut, Stage stage) {
+        Adapters adapters = new Adapters(kind, 3, 6, Adapters.Start.ZERO);
         return new PartialRetraining(
-                GRID, Start.RANGE, adapters, scope, TokenWeighting.RELATIVE, preservation, List.of(stages), heldOut);
+                GRID, Start.RANGE, adapters, scope, TokenWeighting.RELATIVE, preservation, List.of(stage), heldOut);
     }
 
     private static Preservation preservation(double lambda, Scale scale) {
@@ -162,17 +168,18 @@ class PartialRetrainerTest {
 
     /** Twice each: the samples of an epoch with the preservation term on any scale, and the best epoch by two samples held out. */
     @ParameterizedTest
-    @EnumSource(Scale.class)
-    void aLinearIsTrainedAsTheFormulasSay(Scale scale) throws IOException {
+    @CsvSource({"LORA, ABSOLUTE", "LORA, NORMALIZED", "LORA, RELATIVE", "DORA, RELATIVE"})
+    void aLinearIsTrainedAsTheFormulasSay(Adapters.Kind kind, Scale scale) throws IOException {
         double lambda = 0.3;
         try (TorchScope scope = new TorchScope();
                 Problem problem = new Problem()) {
-            PartialRetraining method = method(Scope.LINEARS, preservation(lambda, scale), new HeldOut(2, 0), MIXED);
+            PartialRetraining method =
+                    method(kind, Scope.LINEARS, preservation(lambda, scale), new HeldOut(2, 0), MIXED);
             QuantizedBlock got = PartialRetrainer.quantize(problem.task(), method, step -> {});
 
             double[][] weight = rows(TorchDevice.toFloats(problem.block.weight(Linear.V)), HIDDEN);
             double[][] saliency = rows(problem.saliency, HIDDEN);
-            NaiveTraining naive = new NaiveTraining(weight, SIZE, 3, 2, randomOf(Linear.V));
+            NaiveTraining naive = new NaiveTraining(weight, SIZE, 3, 2, kind == Adapters.Kind.DORA, randomOf(Linear.V));
             double factor = lambda;
             double[][][] x = new double[SAMPLES][][];
             double[][][] y = new double[SAMPLES][][];
@@ -237,6 +244,11 @@ class PartialRetrainerTest {
 
     /** Ten steps of Adam in fp32 stay within 1e-4 of those in double; storing rounds to fp16. */
     private static void expect(LowRank got, NaiveTraining want) {
+        dev.salient.tensor.Tensor magnitude = got.magnitude();
+        for (int o = 0; o < want.out && magnitude != null; o++) {
+            double length = want.lengths[o][0];
+            assertThat((double) magnitude.get(o)).isCloseTo(length, within(1e-4 + 0x1p-10 * length));
+        }
         GroupAffine base = (GroupAffine) got.base();
         for (int o = 0; o < want.out; o++) {
             for (int g = 0; g < want.in / SIZE; g++) {
@@ -309,7 +321,7 @@ class PartialRetrainerTest {
             PartialRetraining method = new PartialRetraining(
                     GRID,
                     Start.SQUARED_ERROR,
-                    new Adapters(3, 16, start),
+                    new Adapters(Adapters.Kind.LORA, 3, 16, start),
                     Scope.BLOCK,
                     TokenWeighting.PLAIN,
                     preservation(0, Scale.ABSOLUTE),

@@ -98,6 +98,14 @@ final class MethodOptions {
     private double alpha = Preset.ALPHA;
 
     @Option(
+            names = "--adapter",
+            paramLabel = "NAME",
+            description =
+                    "lora (a low-rank product added to the weight) or dora (each row stretched to a trained length"
+                            + " besides). Default: ${DEFAULT-VALUE}.")
+    private String adapter = "lora";
+
+    @Option(
             names = "--adapter-start",
             paramLabel = "NAME",
             description = "What adapters add before training: zero, or what rounding takes away, as far as their rank"
@@ -263,7 +271,7 @@ final class MethodOptions {
         return new Method.PartialRetraining(
                 grid(),
                 where,
-                new Adapters(ranks, alpha, adapterStart(adapterStart)),
+                new Adapters(kind(adapter), ranks, alpha, adapterStart(adapterStart)),
                 name().equals("apiq-lw") ? Method.Scope.LINEARS : Method.Scope.BLOCK,
                 loss == null ? base.weighting() : weighting(loss),
                 preservation(base),
@@ -317,6 +325,14 @@ final class MethodOptions {
             case "range" -> Start.RANGE;
             case "error" -> Start.SQUARED_ERROR;
             default -> throw new IllegalArgumentException("--start: got %s, want range or error".formatted(name));
+        };
+    }
+
+    private static Adapters.Kind kind(String name) {
+        return switch (name) {
+            case "lora" -> Adapters.Kind.LORA;
+            case "dora" -> Adapters.Kind.DORA;
+            default -> throw new IllegalArgumentException("--adapter: got %s, want lora or dora".formatted(name));
         };
     }
 
