@@ -62,18 +62,15 @@ public record ClippedGroups(
             // zero stays in the range, so that the zero point of a group of one sign is a code too
             ScalarOptional none = new ScalarOptional();
             ScalarOptional nought = new ScalarOptional(new Scalar(0.0));
-            boolean symmetric = grid.isSymmetric();
-            Tensor highest = symmetric
-                    ? grouped.abs().amax(new long[] {2}, false)
-                    : grouped.amax(new long[] {2}, false).clamp(nought, none);
-            Tensor max = scope.keep(highest);
-            Tensor min = scope.keep(
-                    symmetric
-                            ? highest.neg()
-                            : grouped.amin(new long[] {2}, false).clamp(none, nought));
+            boolean signed = !grid.isSymmetric() && !(grid instanceof Grid.DualBinary);
+            Tensor largest = grouped.abs().amax(new long[] {2}, false);
+            Tensor highest = signed ? grouped.amax(new long[] {2}, false).clamp(nought, none) : largest;
+            Tensor lowest = signed ? grouped.amin(new long[] {2}, false).clamp(none, nought) : largest.neg();
+            Tensor max = scope.keep(grid instanceof Grid.DualBinary ? highest.mul(new Scalar(2.0)) : highest);
+            Tensor min = scope.keep(lowest);
             float[] logits = new float[Math.toIntExact(out * groups)];
             switch (start) {
-                case RANGE -> java.util.Arrays.fill(logits, START_LOGIT);
+                case RANGE -> java.util.Arrays.fill(logits, grid instanceof Grid.DualBinary ? 0 : START_LOGIT);
                 case SQUARED_ERROR -> ClippingSearch.fill(logits, original, grid, groupSize);
             }
             Tensor upper = scope.keep(device.floats(logits, out, groups));
@@ -175,6 +172,7 @@ public record ClippedGroups(
         return switch (grid) {
             case Grid.Signed2 signed -> hi >= -lo ? 1 : 2;
             case Grid.Ternary ternary -> 1;
+            case Grid.DualBinary dual -> 1;
             case Grid.Binary binary -> 1;
             case Grid.Affine affine -> (float) Math.rint(Math.clamp(-lo / scale, -1e4f, 1e4f));
             case Grid.Codebooks codebooks ->

@@ -23,7 +23,9 @@ final class ClippingSearch {
             MemorySegment.copy(TorchDevice.memory(cpu), ValueLayout.JAVA_FLOAT, 0, weights, 0, weights.length);
         }
         IntStream.range(0, logits.length).parallel().forEach(group -> {
-            float share = best(weights, group * groupSize, groupSize, grid);
+            float share = grid instanceof Grid.DualBinary
+                    ? best(weights, group * groupSize, groupSize, grid) / 2 // its scalars can grow to twice their start
+                    : best(weights, group * groupSize, groupSize, grid);
             float inside = Math.min(share, grid.isSymmetric() ? 0.9999f : 0.995f); // the logit of 1 would be infinite
             logits[group] = (float) Math.log(inside / (1 - inside));
         });
@@ -38,6 +40,10 @@ final class ClippingSearch {
         for (int i = from; i < from + groupSize; i++) {
             max = Math.max(max, weights[i]);
             min = Math.min(min, weights[i]);
+        }
+        if (grid instanceof Grid.DualBinary) {
+            max = Math.max(max, -min);
+            min = -max / 2;
         }
         int largest = grid.largestCode();
         float best = 1;

@@ -1,10 +1,20 @@
 package dev.salient.fakequant;
 
+import dev.salient.method.Grid;
+import dev.salient.torch.TorchDevice;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /** Values of a clipped weight and, backwards, gradients of its clipping. */
 public interface FakeQuant {
+    /** The fastest for groups of a grid on a device. */
+    static FakeQuant of(Grid grid, TorchDevice device) {
+        if (grid instanceof Grid.DualBinary) {
+            return new DualFakeQuant();
+        }
+        return device.isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
+    }
+
     /** Overwrites {@code weight.values()} with the quantized values under the present clipping. */
     void quantize(ClippedGroups weight);
 

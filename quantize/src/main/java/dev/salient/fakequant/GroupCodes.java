@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import dev.salient.method.Grid;
 import dev.salient.packed.GroupAffine;
+import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
 import dev.salient.torch.TorchDevice;
 import java.lang.foreign.MemorySegment;
@@ -28,7 +29,12 @@ public final class GroupCodes {
         zeros = MemorySegment.ofArray(new byte[groups]);
     }
 
-    /** The stored form of a weight under its present clipping. */
+    /** The stored form of a weight under its present clipping, on any grid. */
+    public static PackedWeight stored(ClippedGroups weight) {
+        return weight.grid() instanceof Grid.DualBinary ? DualFakeQuant.stored(weight) : of(weight);
+    }
+
+    /** The codes of a weight under its present clipping. */
     public static GroupAffine of(ClippedGroups weight) {
         int out = Math.toIntExact(weight.original().size(0));
         int in = Math.toIntExact(weight.original().size(1));

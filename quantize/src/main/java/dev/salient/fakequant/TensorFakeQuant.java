@@ -75,6 +75,7 @@ public final class TensorFakeQuant implements FakeQuant {
                 case Grid.Signed2 signed ->
                     torch.ones_like(hi).add(hi.lt(lo.neg()).to(torch.ScalarType.Float));
                 case Grid.Ternary ternary -> torch.ones_like(hi);
+                case Grid.DualBinary dual -> throw new IllegalArgumentException("two scalars: got one scale a group");
                 case Grid.Binary binary -> torch.ones_like(hi);
                 case Grid.Affine affine -> clamp(lo.neg().div(scale), -1e4, 1e4).round();
                 case Grid.Codebooks codebooks ->

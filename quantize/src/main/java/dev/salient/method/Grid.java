@@ -124,6 +124,28 @@ public sealed interface Grid {
         }
     }
 
+    /**
+     * DB-LLM's dual binarization: the sum of two bits, each with an fp16 scalar of the group. No known format holds it, so that it is
+     * stored as plain fp16: for studies.
+     *
+     * @param groupSize 0: the whole row
+     */
+    record DualBinary(int groupSize) implements Grid {
+        public DualBinary {
+            require(groupSize >= 0, "group size: got %d, want 0 (a whole row) or more", groupSize);
+        }
+
+        @Override
+        public int bits() {
+            return 2;
+        }
+
+        @Override
+        public int bitsBesideCodes() {
+            return 32;
+        }
+    }
+
     /** Whether levels lie as far above zero as below, so that a group's range does too. */
     default boolean isSymmetric() {
         return this instanceof Ternary || this instanceof Binary;

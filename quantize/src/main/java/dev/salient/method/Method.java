@@ -41,6 +41,7 @@ public sealed interface Method {
     record Gptq(Grid grid, Start start, double damping, boolean actOrder) implements Method {
         public Gptq {
             require(damping > 0, "damping: got %s, want more than 0", damping);
+            Settings.requireOneScale("gptq", grid);
         }
 
         @Override
@@ -56,6 +57,10 @@ public sealed interface Method {
 
     /** Half-quadratic quantization: scales that forgive outliers, no data. */
     record Hqq(Grid grid, Start start) implements Method {
+        public Hqq {
+            Settings.requireOneScale("hqq", grid);
+        }
+
         @Override
         public String name() {
             return "hqq";
@@ -96,6 +101,7 @@ public sealed interface Method {
     record Gsq(Grid grid, Start start, TokenWeighting weighting, int epochs, double logitRate, double scaleRate)
             implements Method {
         public Gsq {
+            Settings.requireOneScale("gsq", grid);
             require(
                     grid.largestCode() < 4,
                     "gsq: got a grid of %d codes, want at most 4: signed2, ternary, binary, or affine of 2 bits",

@@ -15,6 +15,14 @@ final class Settings {
         }
     }
 
+    /** Refuses grids whose groups have two scalars. */
+    static void requireOneScale(String method, Grid grid) {
+        require(
+                !(grid instanceof Grid.DualBinary),
+                "%s: got a grid of two scalars a group, want one of a scale a group, or block-ap, apiq, sapr, omniquant or rtn",
+                method);
+    }
+
     /** The usual group sizes that divide a row. */
     static List<Integer> divisors(int in) {
         return IntStream.of(16, 32, 64, 128, 256)

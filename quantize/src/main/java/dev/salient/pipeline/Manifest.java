@@ -138,6 +138,7 @@ final class Manifest {
             case Grid.Signed2 signed -> "signed2";
             case Grid.Ternary ternary -> "ternary";
             case Grid.Binary binary -> "binary";
+            case Grid.DualBinary dual -> "dual-binary";
             case Grid.Affine affine -> "affine";
             case Grid.Codebooks codebooks -> "codebooks";
         };

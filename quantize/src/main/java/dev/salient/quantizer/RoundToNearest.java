@@ -21,7 +21,7 @@ public final class RoundToNearest {
      */
     public static PackedWeight quantize(Tensor weight, Grid grid, Start start, TorchDevice device) {
         try (TorchScope scope = new TorchScope()) {
-            return GroupCodes.of(ClippedGroups.of(weight, grid, start, device));
+            return GroupCodes.stored(ClippedGroups.of(weight, grid, start, device));
         }
     }
 }

@@ -2,8 +2,6 @@ package dev.salient.quantizer;
 
 import dev.salient.fakequant.FakeQuant;
 import dev.salient.fakequant.FakeQuant.Weighting;
-import dev.salient.fakequant.FusedFakeQuant;
-import dev.salient.fakequant.TensorFakeQuant;
 import dev.salient.method.Cosine;
 import dev.salient.method.Method.PartialRetraining;
 import dev.salient.method.Preservation;
@@ -59,7 +57,7 @@ final class StagedTraining implements AutoCloseable {
         this.linears = linears;
         this.loss = loss;
         this.samples = task.degraded().samples() - method.heldOut().windows();
-        this.fakeQuant = task.device().isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
+        this.fakeQuant = FakeQuant.of(method.grid(), task.device());
         List<Tensor> parameters = new ArrayList<>();
         for (TrainedLinear own : linears.values()) {
             own.refresh(fakeQuant);

@@ -3,7 +3,6 @@ package dev.salient.quantizer;
 import dev.salient.fakequant.ClippedGroups;
 import dev.salient.fakequant.FakeQuant;
 import dev.salient.fakequant.GroupCodes;
-import dev.salient.fakequant.TensorFakeQuant;
 import dev.salient.method.Adapters;
 import dev.salient.method.Method.PartialRetraining;
 import dev.salient.method.Preservation.Place;
@@ -60,7 +59,7 @@ public record TrainedLinear(
             TrainedAdapter none = TrainedAdapter.ofNothing(original, adapters, device, random);
             return new TrainedLinear(groups, none, magnitude, place);
         }
-        new TensorFakeQuant().quantize(groups);
+        FakeQuant.of(method.grid(), device).quantize(groups);
         Tensor error = original.sub(groups.values().detach());
         TrainedAdapter fitted = ErrorAdapter.fit(error, energy, adapters.rank());
         return new TrainedLinear(groups, fitted.scaledBy(adapters.scaling()), magnitude, place);
@@ -171,7 +170,7 @@ public record TrainedLinear(
 
     /** The stored form: codes, scales rounded to fp16, and the adapter in fp16. */
     public PackedWeight pack() {
-        PackedWeight codes = GroupCodes.of(groups);
+        PackedWeight codes = GroupCodes.stored(groups);
         if (adapter == null) {
             return codes;
         }

@@ -21,8 +21,10 @@ import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.packed.AdditiveCodebook;
+import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
+import dev.salient.packed.PackedWeight;
 import dev.salient.pipeline.Runs.Silent;
 import dev.salient.pipeline.Runs.Stopped;
 import dev.salient.pipeline.Runs.Stopping;
@@ -144,6 +146,38 @@ class QuantizationRunTest {
                 .isInstanceOf(Stopped.class);
         QuantizationRun.run(settings("stopped", gsq, true), new Silent());
         assertThat(files("stopped")).isEqualTo(files("whole"));
+    }
+
+    /** Two scalars a group fit no packed form: plain numbers, of which a group has four at most. */
+    @Test
+    void dualBinarizationIsTrainedAndWrittenAsPlainNumbers() throws IOException {
+        Stage stage = new Stage(Stage.Objective.OUTPUT, Terms.NONE, 4, 5e-3, 1e-2, 1e-3, 0, true);
+        Preservation none = new Preservation(
+                Preservation.Saliency.UNIFORM, Preservation.Place.BEFORE_ADAPTER, 0, Preservation.Scale.RELATIVE, 1);
+        Method method = new Method.PartialRetraining(
+                new Grid.DualBinary(64),
+                Start.SQUARED_ERROR,
+                new Adapters(Adapters.Kind.LORA, 4, 16, Adapters.Start.LQER),
+                Method.Scope.BLOCK,
+                TokenWeighting.PLAIN,
+                none,
+                List.of(stage),
+                new HeldOut(0, 0));
+        QuantizationRun.run(settings("out", method, false), new Silent());
+        List<Double> losses = outputLosses("out");
+        assertThat(losses.getLast()).isLessThan(losses.getFirst());
+        try (Checkpoint written = Checkpoints.open(folder.resolve("out"))) {
+            LowRank adapted = (LowRank) written.weights().blocks().get(0).linear(Linear.GATE);
+            PackedWeight weight = adapted.base();
+            assertThat(weight).isInstanceOf(Dense.class);
+            float[] row = new float[weight.in()];
+            weight.decodeRow(0, row, 0);
+            java.util.Set<Float> seen = new java.util.HashSet<>();
+            for (int i = 0; i < 64; i++) {
+                seen.add(row[i]);
+            }
+            assertThat(seen.size()).isBetween(2, 4);
+        }
     }
 
     @Test

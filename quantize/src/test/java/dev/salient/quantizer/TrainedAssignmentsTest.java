@@ -47,9 +47,7 @@ class TrainedAssignmentsTest {
         return switch (grid) {
             case Grid.Binary binary -> new int[] {0, 2};
             case Grid.Ternary ternary -> new int[] {0, 1, 2};
-            case Grid.Signed2 signed -> new int[] {0, 1, 2, 3};
-            case Grid.Affine affine -> new int[] {0, 1, 2, 3};
-            case Grid.Codebooks codebooks -> throw new IllegalArgumentException("not of numbers");
+            default -> new int[] {0, 1, 2, 3};
         };
     }
 

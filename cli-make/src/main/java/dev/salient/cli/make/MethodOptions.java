@@ -58,8 +58,10 @@ final class MethodOptions {
     @Option(
             names = "--grid",
             paramLabel = "NAME",
-            description = "signed2 (levels -1, 0, 1, 2 times a scale), ternary (-1, 0, 1), binary (-1, 1) or affine."
-                    + " Default: binary at 1 bit, signed2 at 2, else affine.")
+            description =
+                    "signed2 (levels -1, 0, 1, 2 times a scale), ternary (-1, 0, 1), binary (-1, 1), affine, or dual-binary"
+                            + " (DB-LLM's sum of two bits with a scalar each; for studies: written as plain F16)."
+                            + " Default: binary at 1 bit, signed2 at 2, else affine.")
     private @Nullable String grid;
 
     @Option(
@@ -298,6 +300,10 @@ final class MethodOptions {
                 require(bits == null || width == 1, "--grid binary: got --bits %d, want 1", width);
                 yield new Grid.Binary(size);
             }
+            case "dual-binary" -> {
+                require(width == 2, "--grid dual-binary: got --bits %d, want 2", width);
+                yield new Grid.DualBinary(size);
+            }
             case "affine" -> {
                 require(
                         width >= 2 && width <= 4,
@@ -307,7 +313,7 @@ final class MethodOptions {
             }
             default ->
                 throw new IllegalArgumentException(
-                        "--grid: got %s, want signed2, ternary, binary or affine".formatted(name));
+                        "--grid: got %s, want signed2, ternary, binary, dual-binary or affine".formatted(name));
         };
     }
 
