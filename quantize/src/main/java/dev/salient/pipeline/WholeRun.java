@@ -58,7 +58,6 @@ public final class WholeRun {
                 !calibration.files().isEmpty(),
                 "--tune: got no --calibration, want texts to learn from: some %,d tokens of them",
                 (long) tune.windows() * calibration.tokens());
-        require(!(settings.method() instanceof Method.Aqlm), "--tune: got --method aqlm, want --tune 0 with it");
         require(
                 !(settings.method() instanceof Method.PartialRetraining own
                         && own.adapters().kind() == Adapters.Kind.DORA),

@@ -7,6 +7,8 @@ import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -22,10 +24,13 @@ import org.bytedeco.pytorch.global.torch;
  * </pre>
  */
 public final class TrainedCodebooks {
+    /** Groups whose distances from all vectors are in memory at once. */
+    private static final int PIECE = 16_384;
+
     private final Grid.Codebooks grid;
     private final int out;
     private final int in;
-    /** [count, out * groups], integers. */
+    /** [count, out * groups]; numbers, as a run's state stores them. */
     private final Tensor codes;
     /** [count, entries, size]. */
     private final Tensor vectors;
@@ -40,7 +45,7 @@ public final class TrainedCodebooks {
         grid = start.grid;
         out = start.out;
         in = start.in;
-        codes = device.longs(new int[start.codes.length], grid.count(), start.codes.length / grid.count());
+        codes = device.zeros(grid.count(), start.codes.length / grid.count());
         vectors = device.floats(start.vectors, grid.count(), grid.entries(), grid.groupSize());
         scales = device.floats(start.scales, out, 1);
         logs = device.zeros(out, 1);
@@ -72,7 +77,7 @@ public final class TrainedCodebooks {
             byCodebook[i % count * (byCodebook.length / count) + i / count] = from.codes[i];
         }
         try (TorchScope scope = new TorchScope()) {
-            codes.copy_(device.longs(byCodebook, count, byCodebook.length / count));
+            codes.copy_(device.longs(byCodebook, count, byCodebook.length / count)); // exact: 16 bits at most
         }
         refresh();
     }
@@ -80,7 +85,7 @@ public final class TrainedCodebooks {
     /** Hands out what was trained. */
     void copyTo(AdditiveCodes into) {
         int count = grid.count();
-        float[] byCodebook = TorchDevice.toFloats(codes); // exact: codes have 16 bits at most
+        float[] byCodebook = TorchDevice.toFloats(codes);
         for (int i = 0; i < byCodebook.length; i++) {
             into.codes[i % (byCodebook.length / count) * count + i / (byCodebook.length / count)] = (int) byCodebook[i];
         }
@@ -95,23 +100,80 @@ public final class TrainedCodebooks {
         return values;
     }
 
-    /** Codes, vectors, t: all that {@link #refresh} makes values of, beside what never changes. */
+    /** Vectors and t. */
     public List<Tensor> parts() {
-        return List.of(codes, vectors, logs);
+        return List.of(vectors, logs);
+    }
+
+    /** [count, out * groups]; overwritten by who moves them, who then asks for {@link #refresh}. */
+    public Tensor codes() {
+        return codes;
     }
 
     private Tensor present() {
         return scales.mul(logs.exp());
     }
 
+    /** The scale of each group's row, [out * groups, 1]. */
+    public Tensor groupScales() {
+        return present().expand(out, in / grid.groupSize()).reshape(-1, 1);
+    }
+
+    /**
+     * What codes stand for, without the scale: [n, size].
+     *
+     * @param which codes, [count, n]
+     */
+    public Tensor sums(Tensor which) {
+        Tensor index = which.to(torch.ScalarType.Long);
+        Tensor sum = vectors.select(0, 0).index_select(0, index.select(0, 0));
+        for (int m = 1; m < grid.count(); m++) {
+            sum.add_(vectors.select(0, m).index_select(0, index.select(0, m)));
+        }
+        return sum;
+    }
+
+    /**
+     * Codes that stand for these numbers more nearly, or as nearly: one codebook after the other gets its best vector while the others
+     * stay, twice.
+     *
+     * @param wanted without the scale, [n, size]
+     * @param present codes to start from, [count, n]
+     * @return [count, n]
+     */
+    public Tensor nearer(Tensor wanted, Tensor present) {
+        Tensor nearer = present.clone();
+        int turns = grid.count() == 1 ? 1 : 2;
+        for (long from = 0; from < wanted.size(0); from += PIECE) {
+            long length = Math.min(PIECE, wanted.size(0) - from);
+            try (TorchScope scope = new TorchScope()) {
+                Tensor own = nearer.narrow(1, from, length);
+                for (int m = 0; m < turns * grid.count(); m++) {
+                    moveOne(m % grid.count(), wanted.narrow(0, from, length), own);
+                }
+            }
+        }
+        return nearer;
+    }
+
+    private void moveOne(int m, Tensor wanted, Tensor own) {
+        Tensor index = own.select(0, m).to(torch.ScalarType.Long);
+        Tensor book = vectors.select(0, m);
+        Tensor rest = wanted.sub(sums(own)).add_(book.index_select(0, index));
+        // ||rest - c||^2 less what all c have in common; the present one where another is no nearer
+        Tensor lengths = book.square().sum(new long[] {1}, false, new ScalarTypeOptional());
+        Tensor distances = rest.mm(book.t()).mul_(new Scalar(-2.0)).add_(lengths);
+        Tensor best = distances.argmin(new LongOptional(1), false);
+        Tensor there = distances.gather(1, best.view(-1, 1)).view(-1);
+        Tensor here = distances.gather(1, index.view(-1, 1)).view(-1);
+        Tensor moves = there.lt(here).to(torch.ScalarType.Float);
+        own.select(0, m).add_(best.sub(index).to(torch.ScalarType.Float).mul_(moves));
+    }
+
     /** Overwrites the values with what the parts now make of them. */
     public void refresh() {
         try (TorchScope scope = new TorchScope()) {
-            Tensor sum = vectors.select(0, 0).index_select(0, codes.select(0, 0));
-            for (int m = 1; m < grid.count(); m++) {
-                sum.add_(vectors.select(0, m).index_select(0, codes.select(0, m)));
-            }
-            values.detach().copy_(sum.view(out, in).mul_(present()));
+            values.detach().copy_(sums(codes).view(out, in).mul_(present()));
         }
     }
 
@@ -131,7 +193,8 @@ public final class TrainedCodebooks {
         Tensor inGroups = byValues.mul(present()).view(-1, grid.groupSize());
         Tensor byVectors = torch.empty_like(vectors);
         for (int m = 0; m < grid.count(); m++) {
-            Tensor own = torch.embedding_dense_backward(inGroups, codes.select(0, m), grid.entries(), -1, false);
+            Tensor own = torch.embedding_dense_backward(
+                    inGroups, codes.select(0, m).to(torch.ScalarType.Long), grid.entries(), -1, false);
             byVectors.select(0, m).copy_(own);
         }
         gradients.add(byVectors);

@@ -3,6 +3,7 @@ package dev.salient.tune;
 import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.torch.TorchScope;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -60,6 +61,19 @@ final class CodeMoves {
     /** u, how far each code was carried without changing, [out, groups, group size]. */
     Tensor carried() {
         return carried;
+    }
+
+    /**
+     * Lets codes start out carried towards these levels, as far as they stay the nearest; for steps that remember it.
+     *
+     * @param wanted [out, groups, group size]
+     */
+    void startTowards(Tensor wanted) {
+        try (TorchScope scope = new TorchScope()) {
+            ScalarOptional most = new ScalarOptional(new Scalar(0.49 * spacing));
+            ScalarOptional least = new ScalarOptional(new Scalar(-0.49 * spacing));
+            carried.copy_(wanted.sub(levels).clamp_(least, most).mul_(new Scalar(1 - settings.decay())));
+        }
     }
 
     void resumeAfter(int stepsTaken) {

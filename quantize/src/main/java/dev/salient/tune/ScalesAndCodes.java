@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -85,6 +86,23 @@ final class ScalesAndCodes implements TunedWeight {
         Levels own = stored.levels();
         int largest = own == Levels.ALL ? (1 << stored.bits()) - 1 : 2;
         return new CodeMoves(levels, zeros, largest, own == Levels.SIGNS ? 2 : 1, steps);
+    }
+
+    /**
+     * Lets u start from where it points to the original, where steps remember it.
+     *
+     * @param original [out, in]
+     */
+    ScalesAndCodes startTowards(Tensor original) {
+        if (moves != null) {
+            try (TorchScope scope = new TorchScope()) {
+                Tensor below = adapter == null
+                        ? original
+                        : original.sub(adapter.b().mm(adapter.a()), new Scalar(adapter.scaling()));
+                moves.startTowards(below.view_as(levels).div(scales).nan_to_num_());
+            }
+        }
+        return this;
     }
 
     private List<Tensor> adapterParts() {

@@ -6,6 +6,7 @@ import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.Norm;
+import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
@@ -22,7 +23,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
-/** One block under tuning: linears and the gains of its norms. Linears that are not in groups stay as they are. */
+/** One block under tuning: linears and the gains of its norms. Linears that are neither in groups nor of codebooks stay as they are. */
 final class TunedBlock implements AutoCloseable {
     private final BlockWeights stored;
     private final Map<Linear, TunedWeight> tuned = new EnumMap<>(Linear.class);
@@ -46,11 +47,19 @@ final class TunedBlock implements AutoCloseable {
         for (Linear linear : Linear.values()) {
             PackedWeight weight = stored.linear(linear);
             PackedWeight base = weight instanceof LowRank adapted ? adapted.base() : weight;
-            if (base instanceof GroupAffine) {
+            if (weight instanceof AdditiveCodebook codebook) {
+                TunedWeight own = new TunedCodebooks(codebook, original.weight(linear), tuning, device);
+                tuned.put(linear, own);
+                values.put(linear, own.values());
+            } else if (base instanceof GroupAffine) {
                 TunedWeight own = switch (tuning.moves()) {
                     case SCALES -> new ScalesAndCodes(weight, true, null, device);
-                    case CODES -> new ScalesAndCodes(weight, false, tuning.codeSteps(), device);
-                    case PV -> new ScalesAndCodes(weight, true, tuning.codeSteps(), device);
+                    case CODES ->
+                        new ScalesAndCodes(weight, false, tuning.codeSteps(), device)
+                                .startTowards(original.weight(linear));
+                    case PV ->
+                        new ScalesAndCodes(weight, true, tuning.codeSteps(), device)
+                                .startTowards(original.weight(linear));
                     case WEIGHTS -> new StraightThrough(weight, original.weight(linear), fakeQuant, device);
                 };
                 tuned.put(linear, own);

@@ -84,7 +84,7 @@ public final class Tuner implements AutoCloseable {
     /**
      * A run before its first step.
      *
-     * @param quantized GroupAffine linears move, with or without adapters; others, embedding, final norm and head stay
+     * @param quantized GroupAffine and AdditiveCodebook linears move, with or without adapters; others, embedding, final norm and head stay
      * @param wanted room for hidden states, one sample for each window of the text; the caller closes it
      */
     public Tuner(

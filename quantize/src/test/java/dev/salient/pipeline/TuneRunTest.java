@@ -9,6 +9,7 @@ import dev.salient.format.Checkpoints;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.method.Method.Start;
+import dev.salient.method.TokenWeighting;
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.LanguageModel.KvCache;
@@ -98,6 +99,50 @@ class TuneRunTest {
         // fp32 in two orders
         assertThat(divergence("rounded")).isCloseTo(before, within(1e-5));
         assertThat(divergence("tuned")).isCloseTo(after, within(1e-5));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void codebooksAreTunedToo(Tuning.Moves moves) throws IOException {
+        QuantizationRun.run(
+                new RunSettings(
+                        folder.resolve("model"),
+                        folder.resolve("books"),
+                        new Method.Aqlm(new Grid.Codebooks(2, 5, 8), 1, TokenWeighting.RELATIVE, 0, 0),
+                        Map.of(),
+                        null,
+                        0,
+                        0,
+                        calibration(),
+                        machine(),
+                        1,
+                        false),
+                new Silent());
+        Tuning slow = new Tuning(moves, 4, 3, 1e-3, 3e-3, 0, 3e-3, new Tuning.CodeSteps(0.02, 0.05, 0.2, 0));
+        TuneRun.Outcome outcome = TuneRun.run(books("whole", slow, false), new Silent());
+        double before = outcome.curve().getFirst().heldOut();
+        double after = outcome.best().heldOut();
+        // codes that move in so small a model, of random weights, may find nothing better
+        assertThat(after).isLessThanOrEqualTo(before);
+        assertThat(moves != Tuning.Moves.SCALES || after < before).isTrue();
+        assertThat(divergence("books")).isCloseTo(before, within(1e-5));
+        assertThat(divergence("whole")).isCloseTo(after, within(1e-5));
+        assertThatThrownBy(() -> TuneRun.run(books("stopped", slow, false), new Stopping("tune", 7)))
+                .isInstanceOf(Stopped.class);
+        TuneRun.run(books("stopped", slow, true), new Silent());
+        assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("whole")));
+    }
+
+    private TuneRun.Settings books(String out, Tuning tuning, boolean resume) {
+        return new TuneRun.Settings(
+                folder.resolve("books"),
+                folder.resolve("model"),
+                folder.resolve(out),
+                tuning,
+                calibration(),
+                machine(),
+                5,
+                resume);
     }
 
     /** By the packed runtime, on the windows that a run holds out: the last 75 of the text's 1500 tokens. */

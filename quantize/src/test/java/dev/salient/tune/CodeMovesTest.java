@@ -12,6 +12,7 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -68,6 +69,19 @@ class CodeMovesTest {
                 }
             }
             assertThat(changed).isPositive();
+        }
+    }
+
+    /** Half a step to either side at most, and only what is remembered of it. */
+    @Test
+    void codesStartTowardsWhatIsWantedButStay() {
+        try (TorchScope scope = new TorchScope()) {
+            Tensor levels = CPU.floats(new float[] {0, 1, -1, 2}, 1, 1, 4);
+            CodeMoves moves =
+                    new CodeMoves(levels, CPU.floats(new float[] {1}, 1, 1, 1), 3, 1, new CodeSteps(0.1, 1, 1, 0.5));
+            moves.startTowards(CPU.floats(new float[] {0.25f, 3, -4, 1.75f}, 1, 1, 4));
+            assertThat(TorchDevice.toFloats(moves.carried())).containsExactly(0.125f, 0.245f, -0.245f, -0.125f);
+            assertThat(TorchDevice.toFloats(levels)).containsExactly(0, 1, -1, 2);
         }
     }
 
