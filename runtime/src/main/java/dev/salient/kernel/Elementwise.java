@@ -55,7 +55,7 @@ final class Elementwise {
     static float max(float[] x, int at, int count) {
         FloatVector largest = broadcast(Float.NEGATIVE_INFINITY);
         for (int i = 0; i < count; i += COUNT) {
-            largest = largest.max(load(x, at + i));
+            largest = load(x, at + i).max(largest);
         }
         return largest.reduceLanes(MAX);
     }
@@ -71,7 +71,7 @@ final class Elementwise {
             FloatVector score = load(x, at + i);
             FloatVector weight = exp(score.sub(largest)).blend(0f, score.compare(EQ, Float.NEGATIVE_INFINITY));
             weight.intoArray(x, at + i);
-            total = total.add(weight);
+            total = weight.add(total);
         }
         return Lanes.sum(total);
     }

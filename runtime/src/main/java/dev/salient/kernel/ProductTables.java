@@ -88,7 +88,7 @@ final class ProductTables {
                     product = level2.fma(FloatVector.broadcast(FLOATS, x[from + 2]), product);
                     product = level3.fma(FloatVector.broadcast(FLOATS, x[from + 3]), product);
                 }
-                largest = largest.max(product.abs());
+                largest = product.abs().max(largest);
                 product.intoArray(exact, 16 * p + first);
             }
         }

@@ -73,8 +73,8 @@ final class TableProduct {
         for (int p = 0; p < positions; p++) {
             ByteVector table = nibbles(entries, entriesAt + 16 * p);
             ByteVector both = nibbles(codes, at + 16 * p);
-            low = low.add(widen(both.and((byte) 15).selectFrom(table), 0));
-            high = high.add(widen(high(both).and((byte) 15).selectFrom(table), 0));
+            low = widen(both.and((byte) 15).selectFrom(table), 0).add(low);
+            high = widen(high(both).and((byte) 15).selectFrom(table), 0).add(high);
         }
         low.intoArray(sums, 0);
         high.intoArray(sums, 16);
@@ -86,11 +86,11 @@ final class TableProduct {
             ByteVector table = nibbles(entries, entriesAt + 16 * p);
             ByteVector both = nibbles(codes, at + 16 * p);
             ByteVector products = both.and((byte) 15).selectFrom(table);
-            low0 = low0.add(widen(products, 0));
-            low1 = low1.add(widen(products, 1));
+            low0 = widen(products, 0).add(low0);
+            low1 = widen(products, 1).add(low1);
             products = high(both).and((byte) 15).selectFrom(table);
-            high0 = high0.add(widen(products, 0));
-            high1 = high1.add(widen(products, 1));
+            high0 = widen(products, 0).add(high0);
+            high1 = widen(products, 1).add(high1);
         }
         low0.intoArray(sums, 0);
         low1.intoArray(sums, 8);
