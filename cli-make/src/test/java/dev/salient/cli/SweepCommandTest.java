@@ -129,4 +129,12 @@ class SweepCommandTest {
         assertThat(err).contains(message.replace("\"\"", "\""));
         assertThat(folder.resolve("out")).doesNotExist();
     }
+
+    /** A run in a relative folder looks like ORG/NAME, what a hub calls a model. */
+    @Test
+    void relativeFolderIsNotTakenForAModelOfAHub() throws IOException {
+        Path recipe = recipe("{\"name\": \"a\", \"tune\": [\"--epochs\", \"0\"]}");
+        assertThat(run("sweep", recipe.toString(), "--out", "no-such-folder")).isEqualTo(2);
+        assertThat(err).contains("epochs: got 0, want 1 or more");
+    }
 }

@@ -59,6 +59,7 @@ final class SweepCommand implements Command {
     public void run(Console console) throws Exception {
         SweepRecipe read = SweepRecipe.read(recipe);
         Path base = Objects.requireNonNull(recipe.toAbsolutePath().getParent());
+        out = out.toAbsolutePath(); // a run in a relative folder would be taken for ORG/NAME, a hub's model
         List<SweepRecipe.Model> models = read.models(base, out);
         for (Path file : read.files(base)) { // before the first hour, not after it
             require(Files.exists(file), "%s: got no such file, which the recipe names", file);
