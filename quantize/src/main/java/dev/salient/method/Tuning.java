@@ -11,7 +11,8 @@ import static dev.salient.method.Settings.require;
  * @param scaleRate learning rate of the scales, relative to them
  * @param adapterRate learning rate of adapters, where the model has some
  * @param normRate learning rate of the norms' gains
- * @param codeSteps how codes move; of {@link Moves#CODES} and {@link Moves#PV} only
+ * @param codeSteps how codes move; of {@link Moves#CODES} and {@link Moves#PV}, its rate also of {@link Moves#STOCHASTIC}
+ * @param pull what holds weights near the original's besides
  */
 public record Tuning(
         Moves moves,
@@ -21,7 +22,8 @@ public record Tuning(
         double scaleRate,
         double adapterRate,
         double normRate,
-        CodeSteps codeSteps) {
+        CodeSteps codeSteps,
+        Pull pull) {
     public Tuning {
         require(epochs > 0, "epochs: got %d, want 1 or more", epochs);
         require(batch > 0, "batch: got %d, want 1 or more", batch);
@@ -33,7 +35,33 @@ public record Tuning(
 
     /** Codes through weights below them, and scales, straight-through; the rates are those that did well so far. */
     public static Tuning weights(int batch) {
-        return new Tuning(Moves.WEIGHTS, 1, batch, 2e-4, 1e-3, 1e-3, 1e-3, new CodeSteps(0.5, 1e-3, 0.01, 1));
+        return new Tuning(
+                Moves.WEIGHTS, 1, batch, 2e-4, 1e-3, 1e-3, 1e-3, new CodeSteps(1e-3, 0.01, 0.05, 0), Pull.NONE);
+    }
+
+    /**
+     * The saliency term of partial retraining (ULB-SAPR, arXiv 2504.13932) beside the divergence: {@code sum F (W_eff - W)^2} over all
+     * linears that are tuned.
+     *
+     * @param lambda its size beside the divergence, both as they are before the first step; 0 for none
+     * @param saliency FISHER or UNIFORM
+     */
+    public record Pull(double lambda, Preservation.Saliency saliency) {
+        /** No such term. */
+        public static final Pull NONE = new Pull(0, Preservation.Saliency.FISHER);
+
+        public Pull {
+            require(lambda >= 0, "lambda: got %s, want 0 or more", lambda);
+            require(
+                    saliency == Preservation.Saliency.FISHER || saliency == Preservation.Saliency.UNIFORM,
+                    "saliency: got %s, want fisher or uniform: tuning knows no others",
+                    saliency);
+        }
+
+        /** Whether squared gradients are needed. */
+        public boolean needsFisher() {
+            return lambda > 0 && saliency == Preservation.Saliency.FISHER;
+        }
     }
 
     /**
@@ -62,6 +90,8 @@ public record Tuning(
         CODES,
         /** Scales and codes in turn, both in each step (PV-Tuning). */
         PV,
+        /** Scales; and all codes by chance, so that their expected change is Adam's (stochastic rounding). */
+        STOCHASTIC,
         /** Scales, and codes through a weight below them with straight-through gradients. */
         WEIGHTS
     }

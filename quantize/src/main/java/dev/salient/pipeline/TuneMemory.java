@@ -40,8 +40,9 @@ final class TuneMemory {
     private static long needed(ModelConfig config, Tuning tuning, int tokens, Tuner.Room least) {
         long copies = switch (tuning.moves()) {
             case SCALES -> 3; // the original, values, levels
-            case WEIGHTS, CODES, PV -> 5; // and two moments, or one and how far codes were carried
+            case WEIGHTS, CODES, PV, STOCHASTIC -> 5; // and two moments, or one and how far codes were carried
         };
+        copies += tuning.pull().needsFisher() ? 1 : 0;
         long weights = copies * config.linearWeightCount() * Float.BYTES;
         long ends = (config.tiedEmbeddings() ? 1L : 2L) * config.vocabSize() * config.hiddenSize() * Float.BYTES;
         long states = (long) tuning.batch() * tokens * config.hiddenSize() * (config.blockCount() + 1) * Float.BYTES;

@@ -16,17 +16,21 @@ import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
+import dev.salient.saliency.FisherFile;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import dev.salient.train.TensorState;
 import dev.salient.tune.Tuner;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.IntFunction;
+import org.bytedeco.pytorch.Tensor;
 
 /**
  * Tunes a quantized model end to end into a new folder; a run can be stopped and resumed from its last look at the held-out
@@ -47,6 +51,9 @@ public final class TuneRun {
     private static final int HELD_OUT_SHARE = 20;
 
     private static final int MOST_HELD_OUT_WINDOWS = 8;
+
+    /** Windows whose squared gradients make the saliency. */
+    private static final int SALIENCY_WINDOWS = 32;
 
     private final Settings settings;
     private final RunListener listener;
@@ -141,11 +148,19 @@ public final class TuneRun {
         int windows = text.training().size() + text.heldOut().size();
         Tuner.Room room = TuneMemory.room(config, settings.tuning(), tokens, machine);
         requireRoom();
+        IntFunction<Map<Linear, Tensor>> saliency = saliency(text, device);
         Activations.Size size = new Activations.Size(windows, tokens, config.hiddenSize());
         try (Activations wanted = Activations.inFile(size, folder.spill().resolve("wanted"));
                 TorchScope scope = new TorchScope();
                 Tuner tuner = new Tuner(
-                        original.weights(), quantized.weights(), settings.tuning(), text, wanted, room, device)) {
+                        original.weights(),
+                        quantized.weights(),
+                        settings.tuning(),
+                        text,
+                        saliency,
+                        wanted,
+                        room,
+                        device)) {
             if (Files.exists(folder.tuningState())) {
                 restore(folder.tuningState(), tuner);
             }
@@ -161,6 +176,28 @@ public final class TuneRun {
         new RunReport(settings.out(), machine.threads(), original, null).write(listener);
         folder.deleteWork();
         return new Outcome(settings.out(), bitsPerWeight(), curve);
+    }
+
+    /** The Fisher saliency on the first windows of the text, where the settings want it. */
+    private IntFunction<Map<Linear, Tensor>> saliency(Tuner.Text text, TorchDevice device) throws IOException {
+        if (!settings.tuning().pull().needsFisher()) {
+            return block -> Map.of();
+        }
+        List<int[]> windows = text.training()
+                .subList(0, Math.min(SALIENCY_WINDOWS, text.training().size()));
+        FisherFile file = new SaliencyPass(
+                        original.weights(),
+                        Checkpoints.hash(settings.original()),
+                        settings.machine().cache())
+                .run(windows, device, listener)
+                .file();
+        return block -> {
+            try {
+                return file.read(block, device);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        };
     }
 
     private double bitsPerWeight() {
@@ -212,6 +249,7 @@ public final class TuneRun {
         if (curve.isEmpty()) {
             check(folder, model, tuner, 0);
         }
+        tuner.startedFrom(curve.getFirst().heldOut());
         double sum = 0;
         int since = 0;
         while (tuner.stepsDone() < tuner.stepsInAll()) {
@@ -296,6 +334,13 @@ public final class TuneRun {
                 .put("sha256", SaliencyPass.hash(text.training()))
                 .put("heldOut", SaliencyPass.hash(text.heldOut()))
                 .put("seed", settings.seed());
+        if (tuning.pull().lambda() > 0) {
+            own.put("lambda", tuning.pull().lambda())
+                    .put("saliency", tuning.pull().saliency().name());
+        }
+        if (tuning.moves() == Tuning.Moves.STOCHASTIC) {
+            own.putObject("codeSteps").put("rate", tuning.codeSteps().rate());
+        }
         if (tuning.moves() == Tuning.Moves.CODES || tuning.moves() == Tuning.Moves.PV) {
             own.putObject("codeSteps")
                     .put("rate", tuning.codeSteps().rate())

@@ -7,9 +7,9 @@ import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.util.ArrayList;
 import java.util.List;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -24,8 +24,11 @@ import org.bytedeco.pytorch.global.torch;
  * </pre>
  */
 public final class TrainedCodebooks {
-    /** Groups whose distances from all vectors are in memory at once. */
-    private static final int PIECE = 16_384;
+    /** Distances that are in memory at once: as many as a core's cache holds. */
+    private static final int PIECE = 1 << 18;
+
+    /** Two vectors are never nearer than this, squared, lest they be reached by nothing. */
+    private static final double SMALLEST = 1e-12;
 
     private final Grid.Codebooks grid;
     private final int out;
@@ -144,8 +147,9 @@ public final class TrainedCodebooks {
     public Tensor nearer(Tensor wanted, Tensor present) {
         Tensor nearer = present.clone();
         int turns = grid.count() == 1 ? 1 : 2;
-        for (long from = 0; from < wanted.size(0); from += PIECE) {
-            long length = Math.min(PIECE, wanted.size(0) - from);
+        long piece = piece();
+        for (long from = 0; from < wanted.size(0); from += piece) {
+            long length = Math.min(piece, wanted.size(0) - from);
             try (TorchScope scope = new TorchScope()) {
                 Tensor own = nearer.narrow(1, from, length);
                 for (int m = 0; m < turns * grid.count(); m++) {
@@ -163,11 +167,45 @@ public final class TrainedCodebooks {
         // ||rest - c||^2 less what all c have in common; the present one where another is no nearer
         Tensor lengths = book.square().sum(new long[] {1}, false, new ScalarTypeOptional());
         Tensor distances = rest.mm(book.t()).mul_(new Scalar(-2.0)).add_(lengths);
-        Tensor best = distances.argmin(new LongOptional(1), false);
-        Tensor there = distances.gather(1, best.view(-1, 1)).view(-1);
+        T_TensorTensor_T least = torch.min(distances, 1, false);
+        Tensor there = least.get0();
+        Tensor best = least.get1();
         Tensor here = distances.gather(1, index.view(-1, 1)).view(-1);
         Tensor moves = there.lt(here).to(torch.ScalarType.Float);
         own.select(0, m).add_(best.sub(index).to(torch.ScalarType.Float).mul_(moves));
+    }
+
+    private long piece() {
+        return Math.max(1, PIECE / grid.entries());
+    }
+
+    /**
+     * Stochastic rounding in one codebook: each group's vector c goes to the vector n for which {@code p = <u, n - c> / ||n - c||^2} is
+     * largest, if the draw is below p.
+     *
+     * @param u where to, without the scale, [groups, size]
+     * @param draws uniform in [0, 1), [groups]
+     */
+    public void moveByChance(int m, Tensor u, Tensor draws) {
+        Tensor book = vectors.select(0, m);
+        Tensor lengths = book.square().sum(new long[] {1}, false, new ScalarTypeOptional());
+        long piece = piece();
+        for (long from = 0; from < u.size(0); from += piece) {
+            long length = Math.min(piece, u.size(0) - from);
+            try (TorchScope scope = new TorchScope()) {
+                Tensor own = codes.select(0, m).narrow(0, from, length);
+                Tensor index = own.to(torch.ScalarType.Long);
+                Tensor present = book.index_select(0, index);
+                Tensor along = u.narrow(0, from, length).mm(book.t());
+                along.sub_(along.gather(1, index.view(-1, 1)));
+                Tensor apart = present.mm(book.t()).mul_(new Scalar(-2.0)).add_(lengths);
+                apart.add_(lengths.index_select(0, index).view(-1, 1));
+                along.scatter_(1, index.view(-1, 1), new Scalar(0.0)); // to stay is no way
+                T_TensorTensor_T most = torch.max(along.div_(apart.clamp_min_(new Scalar(SMALLEST))), 1, false);
+                Tensor moves = draws.narrow(0, from, length).lt(most.get0()).to(torch.ScalarType.Float);
+                own.add_(most.get1().sub(index).to(torch.ScalarType.Float).mul_(moves));
+            }
+        }
     }
 
     /** Overwrites the values with what the parts now make of them. */

@@ -6,6 +6,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * PV-Tuning's V step, linearised (arXiv 2405.14852, algorithm 2), on codes that are levels of a scale d of either sign.
@@ -19,6 +20,9 @@ import org.bytedeco.pytorch.global.torch;
  * <p>With a small step hardly a code would ever leave its place, and with a large one all would: so the step is large, and only
  * the share of codes that were carried farthest may change. Of these, in the same order, as many change as keep {@code ||change
  * of values|| <= trust ||values||}, and at least one.
+ *
+ * <p>Stochastic rounding, a rival: every code goes to one of the two levels around level + u, to the upper one with a chance as large
+ * as the part of the way there, and nothing is remembered. The change's expectation is u.
  */
 final class CodeMoves {
     private static final double BETA = 0.95;
@@ -31,6 +35,7 @@ final class CodeMoves {
     private final double spacing;
 
     private final CodeSteps settings;
+    private final @Nullable Chance chance;
     private final Tensor square;
     private final Tensor carried;
     private int steps;
@@ -42,13 +47,16 @@ final class CodeMoves {
      * @param zeros [out, groups, 1]
      * @param largest code
      * @param spacing of the codes: 1; 2 where they are signs
+     * @param settings of which stochastic rounding looks at the rate alone, which each step is given
+     * @param chance for stochastic rounding, or null
      */
-    CodeMoves(Tensor levels, Tensor zeros, int largest, int spacing, CodeSteps settings) {
+    CodeMoves(Tensor levels, Tensor zeros, int largest, int spacing, CodeSteps settings, @Nullable Chance chance) {
         this.levels = levels;
         this.spacing = spacing;
         this.lowest = zeros.neg();
         this.highest = lowest.add(new Scalar((double) largest));
         this.settings = settings;
+        this.chance = chance;
         this.square = torch.zeros_like(levels);
         this.carried = torch.zeros_like(levels);
     }
@@ -94,9 +102,17 @@ final class CodeMoves {
             double correction = 1 / Math.sqrt(1 - Math.pow(BETA, steps));
             Tensor root = square.sqrt().mul_(new Scalar(correction)).add_(new Scalar(EPSILON));
             carried.sub_(gradient.div(root).mul_(scales.sign()).mul_(new Scalar(rate * spacing)));
-            Tensor steps = levels.add(carried).sub_(lowest).div_(new Scalar(spacing));
-            Tensor wanted = steps.round_().mul_(new Scalar(spacing)).add_(lowest);
+            Tensor at = levels.add(carried).sub_(lowest).div_(new Scalar(spacing));
+            Tensor nearest = chance == null
+                    ? at.round_()
+                    : at.add_(chance.draw(steps, at.sizes().vec().get())).floor_();
+            Tensor wanted = nearest.mul_(new Scalar(spacing)).add_(lowest);
             wanted = torch.minimum(torch.maximum(wanted, lowest), highest);
+            if (chance != null) {
+                levels.copy_(wanted);
+                carried.zero_();
+                return;
+            }
             Tensor change = wanted.sub(levels);
             Tensor distance = carried.mul(change.sign()).clamp_min_(new Scalar(0.0)); // 0 where the code stays
             apply(change, distance, scales);

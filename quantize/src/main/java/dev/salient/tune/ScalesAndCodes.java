@@ -54,8 +54,14 @@ final class ScalesAndCodes implements TunedWeight {
      *
      * @param weight GroupAffine, with an adapter or without
      * @param steps how codes move, or null where they stay
+     * @param chance for stochastic rounding, or null
      */
-    ScalesAndCodes(PackedWeight weight, boolean movesScales, @Nullable CodeSteps steps, TorchDevice device) {
+    ScalesAndCodes(
+            PackedWeight weight,
+            boolean movesScales,
+            @Nullable CodeSteps steps,
+            @Nullable Chance chance,
+            TorchDevice device) {
         this.adapter = weight instanceof LowRank adapted ? TrainedAdapter.ofStored(adapted, device) : null;
         this.stored = (GroupAffine) (weight instanceof LowRank adapted ? adapted.base() : weight);
         this.movesScales = movesScales;
@@ -76,16 +82,16 @@ final class ScalesAndCodes implements TunedWeight {
         scales = device.floats(scale, stored.out(), groups, 1);
         logs = device.zeros(stored.out(), groups, 1);
         values = device.zeros(stored.out(), stored.in()).requires_grad_(true);
-        moves = steps == null ? null : moves(device.floats(zero, stored.out(), groups, 1), steps);
+        moves = steps == null ? null : moves(device.floats(zero, stored.out(), groups, 1), steps, chance);
         optimizer.add(logs, SCALE);
         adapterParts().forEach(part -> optimizer.add(part, ADAPTER));
         refresh();
     }
 
-    private CodeMoves moves(Tensor zeros, CodeSteps steps) {
+    private CodeMoves moves(Tensor zeros, CodeSteps steps, @Nullable Chance chance) {
         Levels own = stored.levels();
         int largest = own == Levels.ALL ? (1 << stored.bits()) - 1 : 2;
-        return new CodeMoves(levels, zeros, largest, own == Levels.SIGNS ? 2 : 1, steps);
+        return new CodeMoves(levels, zeros, largest, own == Levels.SIGNS ? 2 : 1, steps, chance);
     }
 
     /**

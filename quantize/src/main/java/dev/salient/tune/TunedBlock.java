@@ -21,11 +21,15 @@ import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /** One block under tuning: linears and the gains of its norms. Linears that are neither in groups nor of codebooks stay as they are. */
 final class TunedBlock implements AutoCloseable {
     private final BlockWeights stored;
+    private final TorchLanguageModel.Block original;
+    private final Map<Linear, Tensor> saliency;
     private final Map<Linear, TunedWeight> tuned = new EnumMap<>(Linear.class);
     private final TorchLanguageModel.Block block;
     private final AdamW norms = AdamW.standard();
@@ -34,31 +38,40 @@ final class TunedBlock implements AutoCloseable {
      * A block as it is stored.
      *
      * @param original of the same place in the original model
+     * @param saliency F of each linear, [out, in], where the settings have a term that needs it
+     * @param seed of stochastic rounding
      */
     TunedBlock(
             ModelConfig config,
             BlockWeights stored,
             TorchLanguageModel.Block original,
             Tuning tuning,
+            Map<Linear, Tensor> saliency,
             FakeQuant fakeQuant,
-            TorchDevice device) {
+            TorchDevice device,
+            long seed) {
         this.stored = stored;
+        this.original = original;
+        this.saliency = saliency;
         Map<Linear, Tensor> values = new EnumMap<>(Linear.class);
+        SplittableRandom seeds = new SplittableRandom(seed);
         for (Linear linear : Linear.values()) {
+            Chance chance = tuning.moves() == Tuning.Moves.STOCHASTIC ? new Chance(seeds.nextLong(), device) : null;
             PackedWeight weight = stored.linear(linear);
             PackedWeight base = weight instanceof LowRank adapted ? adapted.base() : weight;
             if (weight instanceof AdditiveCodebook codebook) {
-                TunedWeight own = new TunedCodebooks(codebook, original.weight(linear), tuning, device);
+                TunedWeight own = new TunedCodebooks(codebook, original.weight(linear), tuning, chance, device);
                 tuned.put(linear, own);
                 values.put(linear, own.values());
             } else if (base instanceof GroupAffine) {
                 TunedWeight own = switch (tuning.moves()) {
-                    case SCALES -> new ScalesAndCodes(weight, true, null, device);
+                    case SCALES -> new ScalesAndCodes(weight, true, null, null, device);
+                    case STOCHASTIC -> new ScalesAndCodes(weight, true, tuning.codeSteps(), chance, device);
                     case CODES ->
-                        new ScalesAndCodes(weight, false, tuning.codeSteps(), device)
+                        new ScalesAndCodes(weight, false, tuning.codeSteps(), null, device)
                                 .startTowards(original.weight(linear));
                     case PV ->
-                        new ScalesAndCodes(weight, true, tuning.codeSteps(), device)
+                        new ScalesAndCodes(weight, true, tuning.codeSteps(), null, device)
                                 .startTowards(original.weight(linear));
                     case WEIGHTS -> new StraightThrough(weight, original.weight(linear), fakeQuant, device);
                 };
@@ -88,8 +101,44 @@ final class TunedBlock implements AutoCloseable {
         return tuned.size();
     }
 
-    /** Moves everything along the gradients that the leaves have collected. */
-    void step(Rates rates) {
+    /** {@code sum F (W_eff - W)^2} over the linears that move. */
+    double preservation() {
+        double sum = 0;
+        for (Map.Entry<Linear, TunedWeight> entry : tuned.entrySet()) {
+            try (TorchScope scope = new TorchScope()) {
+                sum += weighed(entry.getKey(), off(entry))
+                        .mul_(off(entry))
+                        .sum()
+                        .item_double();
+            }
+        }
+        return sum;
+    }
+
+    private Tensor off(Map.Entry<Linear, TunedWeight> entry) {
+        return entry.getValue().values().detach().sub(original.weight(entry.getKey()));
+    }
+
+    /** Overwrites differences with F times them. */
+    private Tensor weighed(Linear linear, Tensor off) {
+        Tensor f = saliency.get(linear);
+        return f == null ? off : off.mul_(f);
+    }
+
+    /**
+     * Moves everything along the gradients that the leaves have collected.
+     *
+     * @param lambda factor of {@link #preservation}, whose gradient is added
+     */
+    void step(Rates rates, double lambda) {
+        if (lambda > 0) {
+            for (Map.Entry<Linear, TunedWeight> entry : tuned.entrySet()) {
+                try (TorchScope scope = new TorchScope()) {
+                    Tensor gradient = entry.getValue().values().mutable_grad();
+                    gradient.add_(weighed(entry.getKey(), off(entry)), new Scalar(2 * lambda));
+                }
+            }
+        }
         tuned.values().forEach(weight -> weight.step(rates));
         try (TorchScope scope = new TorchScope()) {
             List<Tensor> gains = List.copyOf(block.block().norms().values());

@@ -27,20 +27,26 @@ import org.jspecify.annotations.Nullable;
  * change the share tau with the largest ||u_g|| may, as many of them as keep {@code ||change|| <= rho ||values||}, and at least one; what
  * a group was carried beyond its new place stays in u, of which the decay is forgotten.
  *
- * <p>Straight-through: the same with all groups free to change, nothing forgotten, and Adam's usual betas. Where u remembers, it starts
+ * <p>Stochastic rounding: each group may change its code in one codebook, that of the step in turn, to the vector that u points to most,
+ * with a chance of as much of the way there as u goes; so the expected change is u's projection. Nothing is remembered.
+ *
+ * <p>Straight-through: the same as V with all groups free to change, nothing forgotten, and Adam's usual betas. Where u remembers, it starts
  * towards the original: the whole way if the group's codes stay its nearest ones then, else half of it, and so on.
  *
- * <p>Differs from the paper in: of groups only those that would change count for tau; re-encoding starts from the present codes, one codebook
- * at a time.
+ * <p>Differs from the paper in: of groups only those that would change count for tau, and of a linear's rows each V step looks at one
+ * eighth in turn, since looking at all takes longer than the gradient; re-encoding starts from the present codes, one codebook at a time.
  */
 final class TunedCodebooks implements TunedWeight {
     private static final int HALVINGS = 4;
+    /** V steps that it takes to look at all rows. */
+    static final int TURNS = 8;
     /** The V step of straight-through weights. */
     private static final CodeSteps FREE = new CodeSteps(0, 1, Double.MAX_VALUE, 0);
 
     private final TrainedCodebooks linear;
     private final Tuning.Moves moves;
     private final CodeSteps steps;
+    private final @Nullable Chance chance;
     /** u, [out * groups, size]. */
     private final @Nullable Tensor carried;
 
@@ -51,7 +57,9 @@ final class TunedCodebooks implements TunedWeight {
 
     private final double unit;
 
-    TunedCodebooks(AdditiveCodebook stored, Tensor original, Tuning tuning, TorchDevice device) {
+    TunedCodebooks(
+            AdditiveCodebook stored, Tensor original, Tuning tuning, @Nullable Chance chance, TorchDevice device) {
+        this.chance = chance;
         linear = TrainedCodebooks.ofStored(stored, device);
         moves = tuning.moves();
         boolean straight = moves == Tuning.Moves.WEIGHTS;
@@ -68,7 +76,7 @@ final class TunedCodebooks implements TunedWeight {
         }
         carried = device.zeros(original.numel() / stored.groupSize(), stored.groupSize());
         carrier.add(carried, 0);
-        if (steps.decay() < 1) {
+        if (steps.decay() < 1 && chance == null) {
             startTowards(original.view_as(carried));
         }
     }
@@ -126,22 +134,47 @@ final class TunedCodebooks implements TunedWeight {
     }
 
     private void moveCodes(Tensor u) {
-        Tensor now = linear.codes();
-        Tensor scales = linear.groupScales();
+        int step = carrier.steps();
+        if (chance != null) {
+            linear.moveByChance(
+                    (step - 1) % (int) linear.codes().size(0),
+                    u.div(linear.groupScales()).nan_to_num_(),
+                    chance.draw(step, u.size(0)));
+            u.zero_();
+            return;
+        }
+        long most = Math.max(1, Math.round(steps.share() * u.size(0)));
+        double limit = steps.trust() * values().detach().square().sum().sqrt().item_double();
+        if (moves == Tuning.Moves.WEIGHTS) {
+            moveCodes(0, u.size(0), most, limit);
+        } else {
+            int turn = (step - 1) % TURNS;
+            long from = u.size(0) * turn / TURNS;
+            moveCodes(from, u.size(0) * (turn + 1) / TURNS - from, most, limit);
+        }
+        u.mul_(new Scalar(1 - steps.decay()));
+    }
+
+    /** Changes the codes of at most so many of these groups. */
+    private void moveCodes(long from, long length, long most, double limit) {
+        if (length == 0) {
+            return;
+        }
+        Tensor u = carriedOrFail().narrow(0, from, length);
+        Tensor now = linear.codes().narrow(1, from, length);
+        Tensor scales = linear.groupScales().narrow(0, from, length);
         Tensor sums = linear.sums(now);
         Tensor next = linear.nearer(u.div(scales).nan_to_num_().add_(sums), now);
         Tensor change = linear.sums(next).sub_(sums).mul_(scales);
-        Tensor distance = square(u).mul_(changed(next).to(torch.ScalarType.Float));
-        long most = Math.max(1, Math.round(steps.share() * distance.numel()));
-        Tensor at = torch.topk(distance, most).get1();
+        Tensor moved = next.ne(now).any(0, false).to(torch.ScalarType.Float);
+        Tensor distance = square(u).mul_(moved);
+        Tensor at = torch.topk(distance, Math.min(most, length)).get1();
         Tensor sizes = square(change).index_select(0, at);
-        double limit = steps.trust() * values().detach().square().sum().sqrt().item_double();
         Tensor within = sizes.cumsum(0).sqrt_().le(new Scalar(limit)).to(torch.ScalarType.Float);
         within.narrow(0, 0, 1).fill_(new Scalar(1.0)); // one may always change
         Tensor old = now.index_select(1, at);
         now.index_copy_(1, at, next.index_select(1, at).sub_(old).mul_(within).add_(old));
         u.index_add_(0, at, change.index_select(0, at).mul_(within.view(-1, 1)).neg_());
-        u.mul_(new Scalar(1 - steps.decay()));
     }
 
     /** Squared lengths of groups, [n]. */

@@ -9,6 +9,7 @@ import dev.salient.fakequant.TensorFakeQuant;
 import dev.salient.method.Cosine;
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.torch.NumericException;
@@ -22,6 +23,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 
@@ -41,6 +43,10 @@ public final class Tuner implements AutoCloseable {
     private final Distillation distillation;
     private final ModelConfig config;
     private final int steps;
+    /** The saliency term before the first step. */
+    private final double preservation;
+
+    private double lambda;
     private int done;
 
     /**
@@ -85,6 +91,7 @@ public final class Tuner implements AutoCloseable {
      * A run before its first step.
      *
      * @param quantized GroupAffine and AdditiveCodebook linears move, with or without adapters; others, embedding, final norm and head stay
+     * @param saliency F of a block's linears, where the settings' {@link Tuning#pull} wants the Fisher one
      * @param wanted room for hidden states, one sample for each window of the text; the caller closes it
      */
     public Tuner(
@@ -92,6 +99,7 @@ public final class Tuner implements AutoCloseable {
             ModelWeights quantized,
             Tuning tuning,
             Text text,
+            IntFunction<Map<Linear, Tensor>> saliency,
             Activations wanted,
             Room room,
             TorchDevice device) {
@@ -101,20 +109,31 @@ public final class Tuner implements AutoCloseable {
         this.steps = steps(tuning, text.training().size());
         this.config = original.config();
         try {
-            this.distillation = start(original, quantized, wanted, room);
+            this.distillation = start(original, quantized, saliency, wanted, room);
+            this.preservation = tuning.pull().lambda() == 0
+                    ? 0
+                    : blocks.stream().mapToDouble(TunedBlock::preservation).sum();
         } catch (RuntimeException e) {
             close();
             throw e;
         }
     }
 
-    private Distillation start(ModelWeights original, ModelWeights quantized, Activations wanted, Room room) {
+    private Distillation start(
+            ModelWeights original,
+            ModelWeights quantized,
+            IntFunction<Map<Linear, Tensor>> saliency,
+            Activations wanted,
+            Room room) {
         TorchLanguageModel teacher = TorchLanguageModel.load(original, device);
         FakeQuant fakeQuant = device.isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
         int linears = 0;
         for (int b = 0; b < teacher.blocks().size(); b++) {
             BlockWeights stored = quantized.blocks().get(b);
-            TunedBlock block = new TunedBlock(config, stored, teacher.blocks().get(b), tuning, fakeQuant, device);
+            Map<Linear, Tensor> own = tuning.pull().needsFisher() ? saliency.apply(b) : Map.of();
+            long seed = text.seed() * teacher.blocks().size() + b;
+            TunedBlock block =
+                    new TunedBlock(config, stored, teacher.blocks().get(b), tuning, own, fakeQuant, device, seed);
             blocks.add(block);
             linears += block.tunedLinears();
         }
@@ -138,6 +157,15 @@ public final class Tuner implements AutoCloseable {
     }
 
     /**
+     * Sets the saliency term in relation to the divergence before the first step.
+     *
+     * @param divergence nats a token
+     */
+    public void startedFrom(double divergence) {
+        lambda = preservation == 0 ? 0 : tuning.pull().lambda() * divergence / preservation;
+    }
+
+    /**
      * Takes the next step.
      *
      * @return the mean KL divergence over the step's windows before it, nats a token
@@ -153,7 +181,7 @@ public final class Tuner implements AutoCloseable {
                         tuning.codeSteps().rate())
                 .times(Cosine.factor(done, steps));
         double loss = distillation.differentiate(
-                batch(done), block -> blocks.get(block).step(rates));
+                batch(done), block -> blocks.get(block).step(rates, lambda));
         if (!Double.isFinite(loss)) {
             throw new NumericException("step %d: the loss came to %s; try lower rates", done + 1, loss);
         }

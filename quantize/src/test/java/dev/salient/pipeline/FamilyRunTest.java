@@ -123,7 +123,15 @@ class FamilyRunTest {
         TinyFamily.write(folder.resolve("model"), "gemma2");
         QuantizationRun.run(settings(new Method.Rtn(SIGNED2, Start.SQUARED_ERROR)), new Silent());
         Tuning tuning = new Tuning(
-                Tuning.Moves.SCALES, 4, 3, 3e-3, 1e-2, 1e-3, 1e-2, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5));
+                Tuning.Moves.SCALES,
+                4,
+                3,
+                3e-3,
+                1e-2,
+                1e-3,
+                1e-2,
+                new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5),
+                Tuning.Pull.NONE);
         TuneRun.Outcome outcome = TuneRun.run(
                 new TuneRun.Settings(
                         folder.resolve("out"),

@@ -30,7 +30,16 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class WholeRunTest {
     private static final WholeRun.Tune TUNE = new WholeRun.Tune(
-            new Tuning(Tuning.Moves.WEIGHTS, 1, 3, 3e-3, 1e-2, 1e-3, 1e-2, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5)),
+            new Tuning(
+                    Tuning.Moves.WEIGHTS,
+                    1,
+                    3,
+                    3e-3,
+                    1e-2,
+                    1e-3,
+                    1e-2,
+                    new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5),
+                    Tuning.Pull.NONE),
             12);
 
     @TempDir

@@ -6,6 +6,7 @@ import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
@@ -15,6 +16,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The V step against the algorithm written out in double. */
@@ -53,7 +55,7 @@ class CodeMovesTest {
         Naive naive = new Naive(levels, zeros, scales, largest, spacing, settings);
         try (TorchScope scope = new TorchScope()) {
             Tensor moved = CPU.floats(levels, OUT, GROUPS, SIZE);
-            CodeMoves moves = new CodeMoves(moved, CPU.floats(zeros, OUT, GROUPS, 1), largest, spacing, settings);
+            CodeMoves moves = new CodeMoves(moved, CPU.floats(zeros, OUT, GROUPS, 1), largest, spacing, settings, null);
             int changed = 0;
             for (int step = 1; step <= 8; step++) {
                 float[] gradient = new float[COUNT];
@@ -77,12 +79,58 @@ class CodeMovesTest {
     void codesStartTowardsWhatIsWantedButStay() {
         try (TorchScope scope = new TorchScope()) {
             Tensor levels = CPU.floats(new float[] {0, 1, -1, 2}, 1, 1, 4);
-            CodeMoves moves =
-                    new CodeMoves(levels, CPU.floats(new float[] {1}, 1, 1, 1), 3, 1, new CodeSteps(0.1, 1, 1, 0.5));
+            CodeMoves moves = new CodeMoves(
+                    levels, CPU.floats(new float[] {1}, 1, 1, 1), 3, 1, new CodeSteps(0.1, 1, 1, 0.5), null);
             moves.startTowards(CPU.floats(new float[] {0.25f, 3, -4, 1.75f}, 1, 1, 4));
             assertThat(TorchDevice.toFloats(moves.carried())).containsExactly(0.125f, 0.245f, -0.245f, -0.125f);
             assertThat(TorchDevice.toFloats(levels)).containsExactly(0, 1, -1, 2);
         }
+    }
+
+    /** Each code goes up or down by the same draws as in the formula, and on average it goes where it was carried. */
+    @ParameterizedTest(name = "codes to {0} by {1}")
+    @CsvSource({"3, 1", "2, 1", "2, 2"})
+    void stochasticRoundingGoesToTheLevelsAround(int largest, int spacing) {
+        Random random = new Random(17);
+        Chance chance = new Chance(5, CPU);
+        double rate = 0.3;
+        float[] levels = new float[COUNT];
+        for (int i = 0; i < COUNT; i++) {
+            levels[i] = spacing * random.nextInt(largest / spacing + 1) - 1;
+        }
+        try (TorchScope scope = new TorchScope()) {
+            Tensor moved = CPU.floats(levels, OUT, GROUPS, SIZE);
+            Tensor ones = CPU.floats(filled(OUT * GROUPS), OUT, GROUPS, 1);
+            CodeMoves moves = new CodeMoves(moved, ones, largest, spacing, new CodeSteps(rate, 1, 1, 1), chance);
+            double[] square = new double[COUNT];
+            for (int step = 1; step <= 5; step++) {
+                float[] gradient = new float[COUNT];
+                for (int i = 0; i < COUNT; i++) {
+                    gradient[i] = (float) random.nextGaussian();
+                }
+                moves.step(CPU.floats(gradient, OUT, GROUPS, SIZE), ones, rate);
+                float[] draws = TorchDevice.toFloats(chance.draw(step, COUNT));
+                for (int i = 0; i < COUNT; i++) {
+                    square[i] = 0.95 * square[i] + 0.05 * gradient[i] * gradient[i];
+                    double u = -rate * gradient[i] / Math.sqrt(square[i] / (1 - Math.pow(0.95, step)));
+                    double at = (levels[i] + 1) / spacing + u;
+                    double part = at - Math.floor(at);
+                    if (Math.abs(part - (1 - draws[i])) > 1e-4) { // else rounding decides
+                        double to = Math.floor(at) + (draws[i] >= 1 - part ? 1 : 0);
+                        double want = Math.max(0, Math.min(largest, spacing * to)) - 1;
+                        assertThat((double) TorchDevice.toFloats(moved)[i]).isEqualTo(want);
+                    }
+                }
+                levels = TorchDevice.toFloats(moved);
+            }
+            assertThat(TorchDevice.toFloats(moves.carried())).containsOnly(0);
+        }
+    }
+
+    private static float[] filled(int count) {
+        float[] ones = new float[count];
+        Arrays.fill(ones, 1);
+        return ones;
     }
 
     private static final class Naive {

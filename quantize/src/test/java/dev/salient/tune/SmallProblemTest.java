@@ -65,7 +65,7 @@ class SmallProblemTest {
         }
 
         TunedWeight pv(PackedWeight start) {
-            return new ScalesAndCodes(start, true, new CodeSteps(0.7, 1.0 / IN, 10, 1), CPU);
+            return new ScalesAndCodes(start, true, new CodeSteps(0.7, 1.0 / IN, 10, 1), null, CPU);
         }
 
         TunedWeight straightThrough(PackedWeight start) {

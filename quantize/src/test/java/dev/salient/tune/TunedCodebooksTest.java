@@ -61,20 +61,51 @@ class TunedCodebooksTest {
     void codesMoveAsInTheAlgorithm(CodeSteps settings, Shape shape) {
         AdditiveCodebook stored = stored(shape);
         float[] original = gaussians(OUT * IN);
-        Tuning tuning = new Tuning(Moves.CODES, 1, 1, 0, 0, 0, 0, settings);
+        Tuning tuning = new Tuning(Moves.CODES, 1, 1, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
         Naive naive = new Naive(stored, settings);
         if (settings.decay() < 1) {
             naive.startTowards(original);
         }
         int changed = 0;
         try (TorchScope scope = new TorchScope();
-                TunedWeight tuned = new TunedCodebooks(stored, CPU.floats(original, OUT, IN), tuning, CPU)) {
-            for (int step = 1; step <= 6; step++) {
+                TunedWeight tuned = new TunedCodebooks(stored, CPU.floats(original, OUT, IN), tuning, null, CPU)) {
+            for (int step = 1; step <= 12; step++) {
                 float[] gradient = gaussians(OUT * IN);
                 double rate = step == 1 ? 1e-9 : settings.rate(); // the first direction is 1 or -1: nothing but ties
                 changed += naive.step(gradient, step, rate);
                 tuned.values().mul(CPU.floats(gradient, OUT, IN)).sum().backward();
                 tuned.step(new Rates(0, 0, 0, 0, rate));
+                AdditiveCodebook got = (AdditiveCodebook) tuned.pack();
+                for (int n = 0; n < naive.codes.length; n++) {
+                    for (int m = 0; m < naive.count; m++) {
+                        assertThat(got.code(n / got.groupsPerRow(), n % got.groupsPerRow(), m))
+                                .as("step %d, group %d, codebook %d", step, n, m)
+                                .isEqualTo(naive.codes[n][m]);
+                    }
+                }
+            }
+        }
+        assertThat(changed).isPositive();
+    }
+
+    /** One codebook a step; each group goes to the vector that its way leads to most, if the draw is below how far. */
+    @ParameterizedTest(name = "{0}, {1}")
+    @MethodSource("cases")
+    void stochasticRoundingGoesAlongTheWay(CodeSteps settings, Shape shape) {
+        AdditiveCodebook stored = stored(shape);
+        Tuning tuning = new Tuning(Moves.STOCHASTIC, 1, 1, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
+        Naive naive = new Naive(stored, settings);
+        Chance chance = new Chance(3, CPU);
+        int changed = 0;
+        try (TorchScope scope = new TorchScope();
+                TunedWeight tuned =
+                        new TunedCodebooks(stored, CPU.floats(gaussians(OUT * IN), OUT, IN), tuning, chance, CPU)) {
+            for (int step = 1; step <= 6; step++) {
+                float[] gradient = gaussians(OUT * IN);
+                float[] draws = TorchDevice.toFloats(chance.draw(step, naive.codes.length));
+                changed += naive.stepByChance(gradient, step, settings.rate(), draws);
+                tuned.values().mul(CPU.floats(gradient, OUT, IN)).sum().backward();
+                tuned.step(new Rates(0, 0, 0, 0, settings.rate()));
                 AdditiveCodebook got = (AdditiveCodebook) tuned.pack();
                 for (int n = 0; n < naive.codes.length; n++) {
                     for (int m = 0; m < naive.count; m++) {
@@ -94,10 +125,10 @@ class TunedCodebooksTest {
     void scalesMoveAgainstTheirSlopesAndCodesStay(CodeSteps settings, Shape shape) {
         AdditiveCodebook stored = stored(shape);
         float[] gradient = gaussians(OUT * IN);
-        Tuning tuning = new Tuning(Moves.SCALES, 1, 1, 0, 0, 0, 0, settings);
+        Tuning tuning = new Tuning(Moves.SCALES, 1, 1, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
         double rate = 0.01;
         try (TorchScope scope = new TorchScope();
-                TunedWeight tuned = new TunedCodebooks(stored, CPU.floats(gradient, OUT, IN), tuning, CPU)) {
+                TunedWeight tuned = new TunedCodebooks(stored, CPU.floats(gradient, OUT, IN), tuning, null, CPU)) {
             float[] before = TorchDevice.toFloats(tuned.values());
             tuned.values().mul(CPU.floats(gradient, OUT, IN)).sum().backward();
             tuned.step(new Rates(0, rate, 0, 0, 0));
@@ -213,9 +244,41 @@ class TunedCodebooksTest {
             }
         }
 
+        int stepByChance(float[] gradient, int step, double rate, float[] draws) {
+            int m = (step - 1) % count;
+            int changed = 0;
+            for (int n = 0; n < codes.length; n++) {
+                double most = 0;
+                int to = codes[n][m];
+                double[] u = new double[size];
+                for (int k = 0; k < size; k++) {
+                    double g = gradient[n * size + k];
+                    square[n][k] = 0.95 * square[n][k] + 0.05 * g * g;
+                    u[k] = -rate * unit * g / Math.sqrt(square[n][k] / (1 - Math.pow(0.95, step))) / scale(n);
+                }
+                for (int code = 0; code < stored.entries(); code++) {
+                    double along = 0;
+                    double apart = 0;
+                    for (int k = 0; k < size; k++) {
+                        double way = vector(m, code, k) - vector(m, codes[n][m], k);
+                        along += u[k] * way;
+                        apart += way * way;
+                    }
+                    if (apart > 0 && along / apart > most) {
+                        most = along / apart;
+                        to = code;
+                    }
+                }
+                changed += draws[n] < most && to != codes[n][m] ? 1 : 0;
+                codes[n][m] = draws[n] < most ? to : codes[n][m];
+            }
+            return changed;
+        }
+
         int step(float[] gradient, int step, double rate) {
             List<Integer> movers = new ArrayList<>();
             int[][] next = new int[codes.length][];
+            int turn = (step - 1) % 8; // an eighth of all groups is looked at
             for (int n = 0; n < codes.length; n++) {
                 double[] wanted = sum(codes[n]);
                 for (int k = 0; k < size; k++) {
@@ -225,7 +288,8 @@ class TunedCodebooksTest {
                     wanted[k] += carried[n][k] / scale(n);
                 }
                 next[n] = nearer(wanted, codes[n]);
-                if (!Arrays.equals(next[n], codes[n])) {
+                boolean looked = n >= codes.length * turn / 8 && n < codes.length * (turn + 1) / 8;
+                if (looked && !Arrays.equals(next[n], codes[n])) {
                     movers.add(n);
                 }
             }

@@ -127,7 +127,7 @@ class TunedWeightTest {
     void scalesStartWithTheValuesThatAreStored(int bits, boolean adapted) {
         PackedWeight weight = weight(bits, adapted);
         try (TorchScope scope = new TorchScope();
-                TunedWeight tuned = new ScalesAndCodes(weight, true, null, CPU)) {
+                TunedWeight tuned = new ScalesAndCodes(weight, true, null, null, CPU)) {
             expectUnmoved(tuned, weight);
         }
     }
@@ -141,7 +141,7 @@ class TunedWeightTest {
         float[] gradient = gaussians(1);
         double rate = 0.01;
         try (TorchScope scope = new TorchScope();
-                TunedWeight tuned = new ScalesAndCodes(weight, true, null, CPU)) {
+                TunedWeight tuned = new ScalesAndCodes(weight, true, null, null, CPU)) {
             tuned.values().mul(CPU.floats(gradient, OUT, IN)).sum().backward();
             tuned.step(new Rates(0, rate, 0, 0, 0));
             GroupAffine after = base(tuned.pack());
@@ -172,7 +172,7 @@ class TunedWeightTest {
             try (TorchScope scope = new TorchScope();
                     TunedWeight tuned = straight
                             ? new StraightThrough(before, original, new FusedFakeQuant(), CPU)
-                            : new ScalesAndCodes(before, true, new CodeSteps(0.5, 0.1, 1, 1), CPU)) {
+                            : new ScalesAndCodes(before, true, new CodeSteps(0.5, 0.1, 1, 1), null, CPU)) {
                 for (int step = 0; step < 10; step++) {
                     tuned.values().mul(CPU.floats(gaussians(1), OUT, IN)).sum().backward();
                     tuned.step(new Rates(0.02, 0.01, 0, 0, 0.5));

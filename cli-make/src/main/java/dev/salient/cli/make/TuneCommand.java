@@ -6,6 +6,7 @@ import dev.salient.cli.CommonOptions;
 import dev.salient.cli.Console;
 import dev.salient.cli.ModelPath;
 import dev.salient.cli.SeedOption;
+import dev.salient.method.Preservation;
 import dev.salient.method.Tuning;
 import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.pipeline.RunSettings;
@@ -58,7 +59,8 @@ final class TuneCommand implements Command {
             paramLabel = "NAME",
             description =
                     "weights (codes follow a weight below them, straight-through; scales too), pv (PV-Tuning: scales, and"
-                            + " a few codes in each step), scales (codes stay) or codes (scales stay). Default: ${DEFAULT-VALUE}.")
+                            + " a few codes in each step), scales (codes stay), codes (scales stay) or stochastic"
+                            + " (scales, and codes rounded by chance). Default: ${DEFAULT-VALUE}.")
     private String method = "weights";
 
     @Option(names = "--samples", paramLabel = "N", description = "Windows of text. Default: ${DEFAULT-VALUE}.")
@@ -94,29 +96,44 @@ final class TuneCommand implements Command {
     @Option(
             names = "--code-rate",
             paramLabel = "X",
-            description = "pv, codes: how far a step carries a code, in steps of the grid. Default: ${DEFAULT-VALUE}.")
-    private double codeRate = 0.5;
+            description =
+                    "pv, codes, stochastic: how far a step carries a code, in steps of the grid. Default: ${DEFAULT-VALUE}.")
+    private double codeRate = 1e-3;
 
     @Option(
             names = "--code-share",
             paramLabel = "X",
             description =
                     "pv, codes: share of a linear's codes that may change in one step. Default: ${DEFAULT-VALUE}.")
-    private double codeShare = 1e-3;
+    private double codeShare = 0.01;
 
     @Option(
             names = "--trust",
             paramLabel = "X",
             description = "pv, codes: how large a step's change of a linear may be, relative to its values."
                     + " Default: ${DEFAULT-VALUE}.")
-    private double trust = 0.01;
+    private double trust = 0.05;
 
     @Option(
             names = "--code-decay",
             paramLabel = "X",
             description = "pv, codes: how much is forgotten, after a step, of what carried a code that did not change."
                     + " Default: ${DEFAULT-VALUE}.")
-    private double codeDecay = 1;
+    private double codeDecay;
+
+    @Option(
+            names = "--lambda",
+            paramLabel = "X",
+            description =
+                    "Size of the saliency term, which holds weights near the original's, beside the divergence, both as they"
+                            + " are at the start; 0 for none. Default: ${DEFAULT-VALUE}.")
+    private double lambda;
+
+    @Option(
+            names = "--saliency",
+            paramLabel = "NAME",
+            description = "With --lambda: fisher (squared gradients) or uniform. Default: ${DEFAULT-VALUE}.")
+    private String saliency = "fisher";
 
     @Option(
             names = "--memory",
@@ -153,7 +170,8 @@ final class TuneCommand implements Command {
                 scaleRate,
                 adapterRate,
                 normRate,
-                new CodeSteps(codeRate, codeShare, trust, codeDecay));
+                new CodeSteps(codeRate, codeShare, trust, codeDecay),
+                pull());
     }
 
     private TuneRun.Settings settings() {
@@ -200,15 +218,25 @@ final class TuneCommand implements Command {
                 .put("report", report.toString()));
     }
 
+    private Tuning.Pull pull() {
+        return switch (saliency) {
+            case "fisher" -> new Tuning.Pull(lambda, Preservation.Saliency.FISHER);
+            case "uniform" -> new Tuning.Pull(lambda, Preservation.Saliency.UNIFORM);
+            default ->
+                throw new IllegalArgumentException("--saliency: got %s, want fisher or uniform".formatted(saliency));
+        };
+    }
+
     private Tuning.Moves moves() {
         return switch (method) {
             case "weights" -> Tuning.Moves.WEIGHTS;
             case "pv" -> Tuning.Moves.PV;
             case "scales" -> Tuning.Moves.SCALES;
             case "codes" -> Tuning.Moves.CODES;
+            case "stochastic" -> Tuning.Moves.STOCHASTIC;
             default ->
                 throw new IllegalArgumentException(
-                        "--method: got %s, want weights, pv, scales or codes".formatted(method));
+                        "--method: got %s, want weights, pv, scales, codes or stochastic".formatted(method));
         };
     }
 }
