@@ -1,73 +1,80 @@
 package dev.salient.tokenizer;
 
+import static java.util.Objects.requireNonNull;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** A tokenizer made from a {@code tokenizer.json}, run by the reference library. */
+/**
+ * A tokenizer made from a {@code tokenizer.json}, run by the reference library.
+ *
+ * <p>One for plain text does nearly all; the one that takes control tokens for such is built when it is first needed: each costs
+ * a quarter of a second and, with 49,000 tokens, 17 MB.
+ */
 final class JsonTokenizer implements Tokenizer {
     private final TokenizerJson json;
     private final RustTokenizer plain;
-    private final RustTokenizer withControlTokens;
     private final Map<Integer, String> tokens;
-    private final Map<String, Integer> ids;
     private final int vocabSize;
     private final OptionalInt beginToken;
     private final OptionalInt endToken;
     private final OptionalInt leadingToken;
 
+    /** The tree once more; null when it was needed. */
+    private @Nullable Supplier<ObjectNode> again;
+
+    private @Nullable RustTokenizer withControlTokens;
+
     /**
-     * Builds both uses of the tokenizer.
+     * Builds the tokenizer.
      *
      * @param config {@code tokenizer_config.json}, an empty object where there is none
+     * @param again gives the same tree later, so that it need not be kept
      * @throws IllegalArgumentException where the reference library refuses the tree
      */
-    JsonTokenizer(ObjectNode tree, JsonNode config) {
+    JsonTokenizer(ObjectNode tree, JsonNode config, Supplier<ObjectNode> again) {
+        this.again = again;
         json = new TokenizerJson(tree, namedTokens(config));
         tokens = json.tokens(tree);
         if (tokens.isEmpty()) {
             throw new IllegalArgumentException("model.vocab: got no tokens, want at least one");
         }
-        ids = new HashMap<>();
-        tokens.forEach((id, text) -> ids.put(text, id));
         vocabSize = Collections.max(tokens.keySet()) + 1;
-        // each takes a quarter of a second: side by side they delay the first token half as long
-        CompletableFuture<RustTokenizer> besides =
-                CompletableFuture.supplyAsync(() -> new RustTokenizer(json.forPlainText(tree)));
-        withControlTokens = new RustTokenizer(json.withControlTokens(tree));
-        plain = result(besides);
+        plain = new RustTokenizer(json.forPlainText(tree));
         beginToken = find(tokenText(config.path("bos_token")));
         endToken = find(tokenText(config.path("eos_token")));
-        leadingToken = leadingToken(config.path("add_bos_token"));
+        leadingToken = leadingToken(tree, config.path("add_bos_token"));
     }
 
-    private static RustTokenizer result(CompletableFuture<RustTokenizer> future) {
-        try {
-            return future.join();
-        } catch (CompletionException e) {
-            if (e.getCause() instanceof RuntimeException cause) {
-                throw cause;
-            }
-            throw e;
+    private synchronized RustTokenizer withControlTokens() {
+        RustTokenizer known = withControlTokens;
+        if (known == null) {
+            known = new RustTokenizer(
+                    json.withControlTokens(requireNonNull(again).get()));
+            withControlTokens = known;
+            again = null;
         }
+        return known;
     }
 
-    /** What the configuration says; otherwise what the tokenizer's own template does. */
-    private OptionalInt leadingToken(JsonNode addBos) {
+    /** What the configuration says; otherwise what the tokenizer's own template does, where it has one. */
+    private OptionalInt leadingToken(ObjectNode tree, JsonNode addBos) {
         if (addBos.isBoolean() && (!addBos.booleanValue() || beginToken.isPresent())) {
             return addBos.booleanValue() ? beginToken : OptionalInt.empty();
         }
-        int[] bare = withControlTokens.encode("a");
-        int[] framed = withControlTokens.encodeInTemplate("a");
+        if (!tree.path("post_processor").isObject()) {
+            return OptionalInt.empty();
+        }
+        int[] bare = withControlTokens().encode("a");
+        int[] framed = withControlTokens().encodeInTemplate("a");
         boolean leads = framed.length > bare.length && (bare.length == 0 || framed[0] != bare[0]);
         return leads ? OptionalInt.of(framed[0]) : OptionalInt.empty();
     }
@@ -95,9 +102,11 @@ final class JsonTokenizer implements Tokenizer {
         return text.isTextual() ? text.textValue() : null;
     }
 
-    private OptionalInt find(@Nullable String token) {
-        Integer id = token == null ? null : ids.get(token);
-        return id == null ? OptionalInt.empty() : OptionalInt.of(id);
+    private OptionalInt find(@Nullable String text) {
+        return tokens.entrySet().stream()
+                .filter(token -> token.getValue().equals(text))
+                .mapToInt(Map.Entry::getKey)
+                .max();
     }
 
     @Override
@@ -107,7 +116,7 @@ final class JsonTokenizer implements Tokenizer {
 
     @Override
     public int[] encodeWithControlTokens(String text) {
-        return withControlTokens.encode(text);
+        return withControlTokens().encode(text);
     }
 
     /**
@@ -124,7 +133,7 @@ final class JsonTokenizer implements Tokenizer {
         }
         String all = whole.toString();
         return json.hideControlTokens(all).contentEquals(hidden)
-                ? withControlTokens.encode(all)
+                ? withControlTokens().encode(all)
                 : plain.encode(hidden.toString());
     }
 
@@ -135,7 +144,7 @@ final class JsonTokenizer implements Tokenizer {
 
     @Override
     public String decode(int[] ids) {
-        return withControlTokens.decode(ids);
+        return plain.decode(ids);
     }
 
     @Override

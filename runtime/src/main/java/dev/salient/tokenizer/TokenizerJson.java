@@ -2,6 +2,7 @@ package dev.salient.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.security.SecureRandom;
 import java.util.Comparator;
@@ -92,9 +93,7 @@ final class TokenizerJson {
 
     /** The tokenizer as the file describes it, with every control token marked as special and nothing cut or padded. */
     String withControlTokens(ObjectNode tree) {
-        ObjectNode copy = tree.deepCopy();
-        copy.putNull("truncation");
-        copy.putNull("padding");
+        ObjectNode copy = uncut(tree);
         for (JsonNode token : copy.path("added_tokens")) {
             if (controlTokens.contains(token.path("content").asText())) {
                 ((ObjectNode) token).put("special", true);
@@ -110,14 +109,15 @@ final class TokenizerJson {
      * <p>Only {@link #hideControlTokens} spells control tokens so that this tokenizer takes them for such.
      */
     String forPlainText(ObjectNode tree) {
-        ObjectNode copy = tree.deepCopy();
-        copy.putNull("truncation");
-        copy.putNull("padding");
+        ObjectNode copy = uncut(tree);
         copy.putNull("post_processor");
         for (JsonNode token : copy.path("added_tokens")) {
             String content = token.path("content").asText();
             if (controlTokens.contains(content)) {
-                ((ObjectNode) token).put("content", hidden(content)).put("normalized", false);
+                ((ObjectNode) token)
+                        .put("content", hidden(content))
+                        .put("normalized", false)
+                        .put("special", true);
             }
         }
         if (copy.get("model") instanceof ObjectNode model) {
@@ -127,6 +127,27 @@ final class TokenizerJson {
         return JsonText.of(copy);
     }
 
+    /** A copy that cuts and pads nothing; merges, and what else stays as it is, are shared with the tree. */
+    private static ObjectNode uncut(ObjectNode tree) {
+        ObjectNode copy = shallowCopy(tree);
+        copy.putNull("truncation");
+        copy.putNull("padding");
+        if (tree.has("added_tokens")) {
+            copy.set("added_tokens", tree.get("added_tokens").deepCopy());
+        }
+        if (tree.get("model") instanceof ObjectNode model) {
+            ObjectNode own = copy.putObject("model").setAll(model);
+            if (model.get("vocab") instanceof ObjectNode vocab) {
+                own.set("vocab", shallowCopy(vocab));
+            }
+        }
+        return copy;
+    }
+
+    private static ObjectNode shallowCopy(ObjectNode node) {
+        return JsonNodeFactory.instance.objectNode().setAll(node);
+    }
+
     /** Renames control tokens in the vocabulary to what no text can reach, and drops the merges that lead to one. */
     private void hideInModel(ObjectNode model) {
         JsonNode vocab = model.path("vocab");
@@ -134,20 +155,34 @@ final class TokenizerJson {
             for (String token : controlTokens) {
                 byText.remove(token);
             }
-        } else {
-            for (JsonNode entry : vocab) {
-                String text = entry.path(0).asText();
-                if (controlTokens.contains(text) && entry instanceof ArrayNode pair) {
-                    pair.set(0, hidden(text));
-                }
-            }
+        } else if (vocab.isArray()) {
+            model.set("vocab", hiddenEntries(vocab));
         }
         if (controlTokens.contains(model.path("unk_token").asText())) {
             model.put("unk_token", hidden(model.path("unk_token").asText()));
         }
         if (model.path("merges") instanceof ArrayNode merges) {
-            merges.removeIf(this::hasControlToken);
+            ArrayNode kept = model.putArray("merges");
+            for (JsonNode merge : merges) {
+                if (!hasControlToken(merge)) {
+                    kept.add(merge);
+                }
+            }
         }
+    }
+
+    private ArrayNode hiddenEntries(JsonNode vocab) {
+        ArrayNode copy = JsonNodeFactory.instance.arrayNode();
+        for (JsonNode entry : vocab) {
+            String text = entry.path(0).asText();
+            JsonNode kept = entry;
+            if (controlTokens.contains(text) && entry.deepCopy() instanceof ArrayNode pair) {
+                pair.set(0, hidden(text));
+                kept = pair;
+            }
+            copy.add(kept);
+        }
+        return copy;
     }
 
     /** Puts added tokens into the vocabulary too: the library numbers those it doesn't find there by its own count. */

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -21,14 +22,17 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  */
 public final class Tokenizers {
-    private static final ObjectMapper JSON = new ObjectMapper();
-
     private Tokenizers() {}
+
+    /** Made when it is first used: it loads 500 classes, which a GGUF file can do without. */
+    private static final class Json {
+        static final ObjectMapper MAPPER = new ObjectMapper();
+    }
 
     /**
      * Reads a Hugging Face tokenizer.
      *
-     * @param tokenizerJson {@code tokenizer.json}
+     * @param tokenizerJson {@code tokenizer.json}; it is read once more when control tokens are first encoded
      * @param tokenizerConfig {@code tokenizer_config.json}, which names BOS and EOS, or null
      * @throws IOException with the file's name where one cannot be read or is not what it should be
      */
@@ -36,9 +40,17 @@ public final class Tokenizers {
         ObjectNode tree = read(tokenizerJson);
         JsonNode config = tokenizerConfig == null ? JsonNodeFactory.instance.objectNode() : read(tokenizerConfig);
         try {
-            return new JsonTokenizer(tree, config);
+            return new JsonTokenizer(tree, config, () -> readAgain(tokenizerJson));
         } catch (IllegalArgumentException e) {
             throw new IOException(tokenizerJson + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static ObjectNode readAgain(Path file) {
+        try {
+            return read(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
@@ -62,7 +74,7 @@ public final class Tokenizers {
 
     private static ObjectNode read(Path file) throws IOException {
         try {
-            if (JSON.readTree(Files.readString(file)) instanceof ObjectNode object) {
+            if (Json.MAPPER.readTree(Files.readString(file)) instanceof ObjectNode object) {
                 return object;
             }
         } catch (NoSuchFileException e) {
@@ -80,7 +92,7 @@ public final class Tokenizers {
      */
     public static Tokenizer fromGguf(GgufVocabulary vocabulary) {
         GgufTokenizerJson json = new GgufTokenizerJson(vocabulary);
-        return new JsonTokenizer(json.tree(), json.config());
+        return new JsonTokenizer(json.tree(), json.config(), () -> new GgufTokenizerJson(vocabulary).tree());
     }
 
     /**
@@ -95,9 +107,9 @@ public final class Tokenizers {
         if (chatTemplate != null) {
             config.put("chat_template", chatTemplate);
         }
-        Files.write(folder.resolve("tokenizer.json"), JSON.writeValueAsBytes(json.tree()));
+        Files.write(folder.resolve("tokenizer.json"), Json.MAPPER.writeValueAsBytes(json.tree()));
         Files.write(
                 folder.resolve("tokenizer_config.json"),
-                JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(config));
+                Json.MAPPER.writerWithDefaultPrettyPrinter().writeValueAsBytes(config));
     }
 }

@@ -140,17 +140,38 @@ public final class GgufFile {
         if (!has(key)) {
             return list;
         }
-        if (!(metadata.get(key) instanceof Elements elements)) {
-            throw wrong(key, "a list");
-        }
+        Elements elements = expectList(key);
         GgufCursor cursor = new GgufCursor(place, file, elements.offset());
         for (GgufValue value : GgufValue.readAll(place + ": " + key, elements, cursor)) {
             if (!kind.isInstance(value)) {
-                throw wrong(key, "a list of another type");
+                throw otherType(key);
             }
             list.add(of.apply(value));
         }
         return list;
+    }
+
+    /** The texts of a list: a vocabulary has so many that each is not made a value of its own first. */
+    private List<String> texts(String key) throws FormatException {
+        if (!has(key)) {
+            return List.of();
+        }
+        Elements elements = expectList(key);
+        if (elements.count() > 0 && elements.elements() != GgufValue.Type.STRING) {
+            throw otherType(key);
+        }
+        return new GgufCursor(place, file, elements.offset()).readStrings(elements.count());
+    }
+
+    private Elements expectList(String key) throws FormatException {
+        if (metadata.get(key) instanceof Elements elements) {
+            return elements;
+        }
+        throw wrong(key, "a list");
+    }
+
+    private FormatException otherType(String key) {
+        return wrong(key, "a list of another type");
     }
 
     /** The flags of a list; none where there is no list under a key. */
@@ -180,10 +201,10 @@ public final class GgufFile {
             return new GgufVocabulary(
                     model,
                     pre == null ? "" : pre,
-                    list("tokenizer.ggml.tokens", Text.class, value -> ((Text) value).value()),
+                    texts("tokenizer.ggml.tokens"),
                     list("tokenizer.ggml.scores", Real.class, value -> (float) ((Real) value).value()),
                     list("tokenizer.ggml.token_type", Whole.class, value -> (int) ((Whole) value).value()),
-                    list("tokenizer.ggml.merges", Text.class, value -> ((Text) value).value()),
+                    texts("tokenizer.ggml.merges"),
                     findId("tokenizer.ggml.bos_token_id"),
                     findId("tokenizer.ggml.eos_token_id"),
                     findId("tokenizer.ggml.unknown_token_id"),
