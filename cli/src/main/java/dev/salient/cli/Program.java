@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.ServiceLoader;
 import java.util.TreeMap;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -13,6 +14,10 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The whole program but the exit: arguments and streams in, exit status out. */
 final class Program {
+    /** The commands of this half, as the help lists them. */
+    private static final List<String> NAMES =
+            List.of("evaluate", "perplexity", "compare", "generate", "chat", "inspect", "bench", "export", "pull");
+
     private final Streams streams;
     private volatile Console console;
 
@@ -41,7 +46,7 @@ final class Program {
     }
 
     private int parseAndRun(String... arguments) throws Exception {
-        CommandLine program = commandLine();
+        CommandLine program = commandLine(arguments);
         int columns = Math.clamp(streams.columns(), 60, 120);
         program.setUsageHelpWidth(columns);
         ParseResult parsed = program.parseArgs(helpAsOption(arguments));
@@ -62,20 +67,18 @@ final class Program {
         return Failure.OK;
     }
 
+    /** The program with the one command that these arguments name, or with all commands: to describe each takes a while. */
+    private static CommandLine commandLine(String... arguments) {
+        Command named = arguments.length == 0 ? null : find(arguments[0]);
+        return named == null
+                ? commandLine()
+                : new CommandLine(new Root()).addSubcommand(named).setCaseInsensitiveEnumValuesAllowed(true);
+    }
+
     /** All commands that there are. */
     static CommandLine commandLine() {
         CommandLine program = new CommandLine(new Root());
-        Stream.of(
-                        new EvaluateCommand(),
-                        new PerplexityCommand(),
-                        new CompareCommand(),
-                        new GenerateCommand(),
-                        new ChatCommand(),
-                        new InspectCommand(),
-                        new BenchCommand(),
-                        new ExportCommand(),
-                        new PullCommand())
-                .forEach(program::addSubcommand);
+        NAMES.forEach(name -> program.addSubcommand(find(name)));
         boolean withMakeHalf = false;
         for (CommandProvider provider : ServiceLoader.load(CommandProvider.class)) {
             provider.commands().forEach(program::addSubcommand);
@@ -85,6 +88,22 @@ final class Program {
             program.getCommandSpec().usageMessage().footer(makeCommands());
         }
         return program.setCaseInsensitiveEnumValuesAllowed(true);
+    }
+
+    /** A command of this half; null where it has none of that name. */
+    private static @Nullable Command find(String name) {
+        return switch (name) {
+            case "evaluate" -> new EvaluateCommand();
+            case "perplexity" -> new PerplexityCommand();
+            case "compare" -> new CompareCommand();
+            case "generate" -> new GenerateCommand();
+            case "chat" -> new ChatCommand();
+            case "inspect" -> new InspectCommand();
+            case "bench" -> new BenchCommand();
+            case "export" -> new ExportCommand();
+            case "pull" -> new PullCommand();
+            default -> null;
+        };
     }
 
     /** {@code help quantize} means {@code quantize --help}. */
