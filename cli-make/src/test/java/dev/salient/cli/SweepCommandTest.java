@@ -88,7 +88,9 @@ class SweepCommandTest {
         };
         assertThat(values[0]).isPositive().isNotEqualTo(values[1]);
         assertThat(gptq.at("/kl/mean").asDouble()).isEqualTo((values[0] + values[1]) / 2);
-        assertThat(folder.resolve("out/sweep.html")).content().contains("gptq-1-tuned");
+        assertThat(folder.resolve("out/sweep.html"))
+                .content()
+                .contains("gptq-1-tuned", "Held-out divergence while tuning");
         // measured again where only that is missing; refused where a name stands for other options
         Files.delete(folder.resolve("out/gptq-1/evaluation.json"));
         assertThat(run("sweep", recipe.toString(), "--out", target, "--json"))

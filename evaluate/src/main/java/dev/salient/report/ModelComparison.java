@@ -235,6 +235,22 @@ public record ModelComparison(String measure, List<Model> models) {
     public String page() {
         Page page = new Page("Models compared");
         figures(page);
+        return finish(page);
+    }
+
+    /**
+     * The page, and how tuning went.
+     *
+     * @param runs folders of the same run with other seeds, by the run's name
+     */
+    public String page(Map<String, List<Path>> runs) throws IOException {
+        Page page = new Page("Models compared");
+        figures(page);
+        TuningCurves.figure(page, runs);
+        return finish(page);
+    }
+
+    private String finish(Page page) {
         page.table(
                 "All numbers; * marks the Pareto front by bits per weight",
                 List.of("model", measure, "95 % interval", "bits per weight", "MB of weights", "tokens a second"),

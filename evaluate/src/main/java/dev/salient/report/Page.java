@@ -103,7 +103,8 @@ final class Page {
     static String legend(List<String> names, int firstColour) {
         StringBuilder legend = new StringBuilder("<ul class=\"legend\">");
         for (int i = 0; i < names.size(); i++) {
-            legend.append("<li><i class=\"s%d\"></i>%s</li>".formatted(firstColour + i, escape(names.get(i))));
+            legend.append(
+                    "<li><i class=\"s%d\"></i>%s</li>".formatted((firstColour + i - 1) % 7 + 1, escape(names.get(i))));
         }
         return legend.append("</ul>\n").toString();
     }

@@ -114,10 +114,10 @@ final class SweepCommand implements Command {
 
     private void conclude(Console console, List<SweepRecipe.Model> models) throws IOException {
         Map<String, List<JsonNode>> groups = new LinkedHashMap<>();
-        List<Path> folders = new ArrayList<>();
+        Map<String, List<Path>> folders = new LinkedHashMap<>();
         for (SweepRecipe.Model model : models) {
             Path folder = out.resolve(model.folder());
-            folders.add(folder);
+            folders.computeIfAbsent(model.group(), name -> new ArrayList<>()).add(folder);
             JsonNode evaluation = JSON.readTree(Files.readAllBytes(folder.resolve("evaluation.json")));
             groups.computeIfAbsent(model.group(), name -> new ArrayList<>()).add(evaluation);
         }
@@ -144,7 +144,11 @@ final class SweepCommand implements Command {
         });
         JsonFiles.write(out.resolve("sweep.json"), json);
         Path page = out.resolve("sweep.html");
-        JsonFiles.writeText(page, ModelComparison.of(folders).page());
+        JsonFiles.writeText(
+                page,
+                ModelComparison.of(
+                                folders.values().stream().flatMap(List::stream).toList())
+                        .page(folders));
         console.line("page: %s", page);
         console.result(json);
     }
