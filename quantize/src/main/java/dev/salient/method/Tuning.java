@@ -11,6 +11,7 @@ import static dev.salient.method.Settings.require;
  * @param scaleRate learning rate of the scales, relative to them
  * @param adapterRate learning rate of adapters, where the model has some
  * @param normRate learning rate of the norms' gains
+ * @param embeddingRate learning rate of embedding and head, in units of their root mean square; at more than 0 the final norm moves too
  * @param codeSteps how codes move; of {@link Moves#CODES} and {@link Moves#PV}, its rate also of {@link Moves#STOCHASTIC}
  * @param pull what holds weights near the original's besides
  */
@@ -22,6 +23,7 @@ public record Tuning(
         double scaleRate,
         double adapterRate,
         double normRate,
+        double embeddingRate,
         CodeSteps codeSteps,
         Pull pull) {
     public Tuning {
@@ -31,12 +33,13 @@ public record Tuning(
         require(scaleRate >= 0, "scale rate: got %s, want 0 or more", scaleRate);
         require(adapterRate >= 0, "adapter rate: got %s, want 0 or more", adapterRate);
         require(normRate >= 0, "norm rate: got %s, want 0 or more", normRate);
+        require(embeddingRate >= 0, "embedding rate: got %s, want 0 or more", embeddingRate);
     }
 
     /** Codes through weights below them, and scales, straight-through; the rates are those that did well so far. */
     public static Tuning weights(int batch) {
         return new Tuning(
-                Moves.WEIGHTS, 1, batch, 2e-4, 1e-3, 1e-3, 1e-3, new CodeSteps(1e-3, 0.01, 0.05, 0), Pull.NONE);
+                Moves.WEIGHTS, 1, batch, 2e-4, 1e-3, 1e-3, 1e-3, 0, new CodeSteps(1e-3, 0.01, 0.05, 0), Pull.NONE);
     }
 
     /**

@@ -45,6 +45,9 @@ final class TuneMemory {
         copies += tuning.pull().needsFisher() ? 1 : 0;
         long weights = copies * config.linearWeightCount() * Float.BYTES;
         long ends = (config.tiedEmbeddings() ? 1L : 2L) * config.vocabSize() * config.hiddenSize() * Float.BYTES;
+        ends *= tuning.embeddingRate() > 0
+                ? 7
+                : 2; // the original's and the tuned model's, a gradient, its sum, two moments
         long states = (long) tuning.batch() * tokens * config.hiddenSize() * (config.blockCount() + 1) * Float.BYTES;
         long logits = 5L * least.rows() * config.vocabSize() * Float.BYTES;
         long block = 6 * config.linearWeightCount() / config.blockCount() * Float.BYTES;

@@ -16,6 +16,7 @@ import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
+import dev.salient.model.ModelWeights;
 import dev.salient.saliency.FisherFile;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
@@ -271,13 +272,14 @@ public final class TuneRun {
 
     /** Looks at the held-out loss, writes the blocks where none was lower, and then the state to go on from. */
     private void check(RunFolder folder, QuantizedFolder model, Tuner tuner, double training) throws IOException {
-        List<BlockWeights> packed = tuner.pack();
+        ModelWeights packed = tuner.pack();
         Point point = new Point(tuner.stepsDone(), training, tuner.heldOutLoss(packed));
         boolean first = curve.isEmpty();
         if (first || point.heldOut() < best(curve).heldOut()) {
-            for (int block = 0; block < packed.size(); block++) {
-                model.writeBlock(block, packed.get(block));
+            for (int block = 0; block < packed.blocks().size(); block++) {
+                model.writeBlock(block, packed.blocks().get(block));
             }
+            model.writeEnds(packed);
         }
         curve.add(point);
         String line = String.format(Locale.ROOT, "step %d: held-out KL %.4f", point.step(), point.heldOut())
@@ -329,6 +331,7 @@ public final class TuneRun {
                 .put("scaleRate", tuning.scaleRate())
                 .put("adapterRate", tuning.adapterRate())
                 .put("normRate", tuning.normRate())
+                .put("embeddingRate", tuning.embeddingRate())
                 .put("samples", settings.calibration().samples())
                 .put("tokens", settings.calibration().tokens())
                 .put("sha256", SaliencyPass.hash(text.training()))
@@ -357,11 +360,12 @@ public final class TuneRun {
         return String.format(
                 Locale.ROOT,
                 "Quantized and then tuned end to end by Salient: on held-out text the KL divergence from the original went from"
-                        + " %.3f to %.3f nats a token in %d steps. Embeddings, final norm and head are not quantized. The"
+                        + " %.3f to %.3f nats a token in %d steps. Embeddings, final norm and head are not quantized%s. The"
                         + " settings are in salient-run.json.",
                 curve.getFirst().heldOut(),
                 best.heldOut(),
-                best.step());
+                best.step(),
+                settings.tuning().embeddingRate() > 0 ? ", but tuned along" : "");
     }
 
     private void restore(Path file, Tuner tuner) throws IOException {

@@ -83,9 +83,15 @@ public record TorchLanguageModel(
         for (int b = 0; b < stored.blocks().size(); b++) {
             blocks.add(loadBlock(stored, b, device));
         }
+        TorchLanguageModel ends = loadEnds(stored, device);
+        return new TorchLanguageModel(stored.config(), ends.embedding(), blocks, ends.finalNorm(), ends.head());
+    }
+
+    /** Loads embedding, final norm and head alone, weights rounded to fp16; a model without blocks. */
+    public static TorchLanguageModel loadEnds(ModelWeights stored, TorchDevice device) {
         Tensor embedding = device.halfPrecisionValues(stored.embedding());
         Tensor head = stored.config().tiedEmbeddings() ? embedding : device.halfPrecisionValues(stored.head());
-        return new TorchLanguageModel(stored.config(), embedding, blocks, device.values(stored.finalNorm()), head);
+        return new TorchLanguageModel(stored.config(), embedding, List.of(), device.values(stored.finalNorm()), head);
     }
 
     /**

@@ -22,14 +22,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * The mean of {@code KL(original || tuned)} over the next-token distributions of whole windows, and its gradients.
  *
- * <p>Embedding, final norm and head are the original's. The gradient by the logits of a token is {@code (p_tuned -
+ * <p>The gradient by the logits of a token is {@code (p_tuned -
  * p_original) / tokens}; from there it goes backwards block by block, each computed again from its inputs unless memory
  * allows to keep its graph.
  */
 final class Distillation {
 
     private final TorchLanguageModel original;
-    private final List<TorchLanguageModel.Block> blocks;
+    private final TorchLanguageModel tuned;
     private final List<int[]> windows;
     private final Rope rope;
     private final TorchDevice device;
@@ -40,19 +40,19 @@ final class Distillation {
     /**
      * For these windows.
      *
-     * @param blocks the tuned model's; their weights are leaves
+     * @param tuned its blocks' weights are leaves; embedding, final norm and head may be
      * @param windows token ids, all of one length
      * @param wanted room for the original's last hidden states, one sample a window; filled as they are first needed
      */
     Distillation(
             TorchLanguageModel original,
-            List<TorchLanguageModel.Block> blocks,
+            TorchLanguageModel tuned,
             List<int[]> windows,
             Activations wanted,
             Tuner.Room room,
             TorchDevice device) {
         this.original = original;
-        this.blocks = List.copyOf(blocks);
+        this.tuned = tuned;
         this.windows = List.copyOf(windows);
         this.wanted = wanted;
         this.room = room;
@@ -63,16 +63,17 @@ final class Distillation {
     /**
      * The mean KL divergence of a model over these windows, nats a token.
      *
+     * @param ends its embedding, final norm and head
      * @param blockAt its blocks; each is asked for once, within a scope that frees it
      */
-    double loss(List<Integer> batch, IntFunction<TorchLanguageModel.Block> blockAt) {
+    double loss(List<Integer> batch, TorchLanguageModel ends, IntFunction<TorchLanguageModel.Block> blockAt) {
         try (TorchScope scope = new TorchScope()) {
             List<List<Integer>> pieces = pieces(batch);
             Tensor[] states = new Tensor[pieces.size()];
             for (int w = 0; w < states.length; w++) {
-                states[w] = original.embed(ids(pieces.get(w)));
+                states[w] = ends.embed(ids(pieces.get(w))).detach().clone();
             }
-            for (int index = 0; index < blocks.size(); index++) {
+            for (int index = 0; index < tuned.blocks().size(); index++) {
                 try (TorchScope outer = new TorchScope()) {
                     TorchLanguageModel.Block block = blockAt.apply(index);
                     for (int w = 0; w < states.length; w++) {
@@ -85,7 +86,7 @@ final class Distillation {
             double sum = 0;
             for (int w = 0; w < states.length; w++) {
                 try (TorchScope inner = new TorchScope()) {
-                    sum += compare(wanted(pieces.get(w)), normed(states[w]), null);
+                    sum += compare(wanted(pieces.get(w)), normed(states[w], ends), ends.head(), null, null);
                 }
             }
             return sum / (batch.size() * (double) wanted.tokens());
@@ -100,20 +101,26 @@ final class Distillation {
     double differentiate(List<Integer> batch, IntConsumer onBlock) {
         try (TorchScope scope = new TorchScope()) {
             List<List<Integer>> pieces = pieces(batch);
-            Passed[][] passed = new Passed[blocks.size()][pieces.size()];
+            Passed[][] passed = new Passed[tuned.blocks().size()][pieces.size()];
             Tensor[] gradients = new Tensor[pieces.size()];
+            Tensor byHead =
+                    tuned.head().requires_grad() ? torch.zeros_like(tuned.head().detach()) : null;
             double sum = 0;
             for (int w = 0; w < pieces.size(); w++) {
                 Tensor last = forward(pieces.get(w), passed, w);
                 Tensor states = last.detach().requires_grad_(true);
-                Tensor normed = normed(states);
+                Tensor normed = normed(states, tuned);
                 Tensor byNormed = torch.empty_like(normed.detach());
-                sum += compare(wanted(pieces.get(w)), normed, byNormed);
+                sum += compare(wanted(pieces.get(w)), normed, tuned.head().detach(), byNormed, byHead);
                 double tokens = batch.size() * (double) wanted.tokens();
                 normed.mul(byNormed.mul_(new Scalar(1 / tokens))).sum().backward();
                 gradients[w] = states.grad().detach();
             }
-            for (int block = blocks.size() - 1; block >= 0; block--) {
+            if (byHead != null) {
+                double tokens = batch.size() * (double) wanted.tokens();
+                tuned.head().mul(byHead.mul_(new Scalar(1 / tokens))).sum().backward(); // its gradient is byHead
+            }
+            for (int block = tuned.blocks().size() - 1; block >= 0; block--) {
                 for (int w = 0; w < pieces.size(); w++) {
                     Tensor above = gradients[w];
                     gradients[w] = backward(block, passed[block][w], above);
@@ -121,6 +128,11 @@ final class Distillation {
                     passed[block][w].input.close();
                 }
                 onBlock.accept(block);
+            }
+            if (tuned.embedding().requires_grad()) {
+                for (int w = 0; w < pieces.size(); w++) {
+                    tuned.embed(ids(pieces.get(w))).mul(gradients[w]).sum().backward();
+                }
             }
             return sum / (batch.size() * (double) wanted.tokens());
         }
@@ -134,14 +146,14 @@ final class Distillation {
     private record Passed(Tensor input, @Nullable Tensor output) {}
 
     private Tensor forward(List<Integer> piece, Passed[][] passed, int w) {
-        Tensor states = original.embed(ids(piece));
+        Tensor states = tuned.embed(ids(piece)).detach();
         int kept = room.graphs() / (passed[0].length * piece.size());
-        for (int block = 0; block < blocks.size(); block++) {
+        for (int block = 0; block < tuned.blocks().size(); block++) {
             Tensor input = states.detach();
             input.requires_grad_(true);
             try (TorchScope inner = new TorchScope()) {
-                Tensor output = blocks.get(block).forward(input, rope);
-                boolean keeps = blocks.size() - block <= kept;
+                Tensor output = tuned.blocks().get(block).forward(input, rope);
+                boolean keeps = tuned.blocks().size() - block <= kept;
                 states = inner.keep(keeps ? output : output.detach());
                 passed[block][w] = new Passed(input, keeps ? states : null);
             }
@@ -152,7 +164,8 @@ final class Distillation {
     /** The gradient by a block's input, from that by its output. */
     private Tensor backward(int block, Passed passed, Tensor gradient) {
         try (TorchScope inner = new TorchScope()) {
-            Tensor output = passed.output == null ? blocks.get(block).forward(passed.input, rope) : passed.output;
+            Tensor output =
+                    passed.output == null ? tuned.blocks().get(block).forward(passed.input, rope) : passed.output;
             // the scalar whose gradient by the output is the one that came from above
             output.mul(gradient).sum().backward();
             Tensor below = inner.keep(passed.input.grad().detach()); // of its own: the input is closed before it
@@ -180,10 +193,9 @@ final class Distillation {
         return device.longs(ids, piece.size(), wanted.tokens());
     }
 
-    private Tensor normed(Tensor states) {
-        ModelConfig config = original.config();
-        return TorchBlock.norm(states, original.finalNorm(), config.normEpsilon())
-                .view(-1, config.hiddenSize());
+    private static Tensor normed(Tensor states, TorchLanguageModel ends) {
+        ModelConfig config = ends.config();
+        return TorchBlock.norm(states, ends.finalNorm(), config.normEpsilon()).view(-1, config.hiddenSize());
     }
 
     /** The original's last hidden states after the final norm, [windows * tokens, hidden]. */
@@ -198,7 +210,7 @@ final class Distillation {
             }
             states.push_back(wanted.get(sample, device));
         }
-        return normed(torch.cat(states, 0));
+        return normed(torch.cat(states, 0), original);
     }
 
     /**
@@ -206,18 +218,20 @@ final class Distillation {
      *
      * @param want the original's normed states, [rows, hidden]
      * @param got the tuned model's
+     * @param head the tuned model's
      * @param gradient takes that of the sum by {@code got}, or null
+     * @param byHead is added that by {@code head}, or null
      */
-    private double compare(Tensor want, Tensor got, @Nullable Tensor gradient) {
+    private double compare(Tensor want, Tensor got, Tensor head, @Nullable Tensor gradient, @Nullable Tensor byHead) {
         double sum = 0;
         for (long from = 0; from < want.size(0); from += room.rows()) {
             long rows = Math.min(room.rows(), want.size(0) - from);
             try (TorchScope scope = new TorchScope()) {
-                Tensor head = original.head();
                 ModelConfig config = original.config();
-                Tensor p = TorchLanguageModel.logits(want.narrow(0, from, rows), head, config)
+                Tensor p = TorchLanguageModel.logits(want.narrow(0, from, rows), original.head(), config)
                         .log_softmax(-1);
-                Tensor logits = TorchLanguageModel.logits(got.detach().narrow(0, from, rows), head, config);
+                Tensor own = got.detach().narrow(0, from, rows);
+                Tensor logits = TorchLanguageModel.logits(own, head, config);
                 Tensor q = logits.log_softmax(-1);
                 Tensor share = p.exp();
                 sum += p.sub_(q).mul_(share).sum().item_double();
@@ -228,6 +242,9 @@ final class Distillation {
                         byLogits.sub_(byLogits.mul(logits.div_(new Scalar(cap)).square_()));
                     }
                     gradient.narrow(0, from, rows).copy_(byLogits.mm(head));
+                    if (byHead != null) {
+                        byHead.addmm_(byLogits.t(), own);
+                    }
                 }
             }
         }

@@ -40,6 +40,7 @@ public final class Tuner implements AutoCloseable {
     private final TorchDevice device;
     private final TorchScope scope = new TorchScope();
     private final List<TunedBlock> blocks = new ArrayList<>();
+    private final TunedEnds ends;
     private final Distillation distillation;
     private final ModelConfig config;
     private final int steps;
@@ -90,7 +91,8 @@ public final class Tuner implements AutoCloseable {
     /**
      * A run before its first step.
      *
-     * @param quantized GroupAffine and AdditiveCodebook linears move, with or without adapters; others, embedding, final norm and head stay
+     * @param quantized GroupAffine and AdditiveCodebook linears move, with or without adapters; others stay; embedding, final norm and head move where
+     *     the settings have a rate for them
      * @param saliency F of a block's linears, where the settings' {@link Tuning#pull} wants the Fisher one
      * @param wanted room for hidden states, one sample for each window of the text; the caller closes it
      */
@@ -109,6 +111,7 @@ public final class Tuner implements AutoCloseable {
         this.steps = steps(tuning, text.training().size());
         this.config = original.config();
         try {
+            this.ends = new TunedEnds(quantized, tuning.embeddingRate() > 0, device);
             this.distillation = start(original, quantized, saliency, wanted, room);
             this.preservation = tuning.pull().lambda() == 0
                     ? 0
@@ -139,7 +142,12 @@ public final class Tuner implements AutoCloseable {
         }
         require(linears > 0, "tuning: got a model without linears in groups, want one that quantize wrote");
         return new Distillation(
-                teacher, blocks.stream().map(TunedBlock::block).toList(), text.all(), wanted, room, device);
+                teacher,
+                ends.around(blocks.stream().map(TunedBlock::block).toList()),
+                text.all(),
+                wanted,
+                room,
+                device);
     }
 
     /** Steps that a run takes; a rest smaller than a batch is left out of each epoch. */
@@ -173,15 +181,17 @@ public final class Tuner implements AutoCloseable {
      */
     public double step() {
         require(done < steps, "tuning: got a step after the last, want at most %d", steps);
+        double factor = Cosine.factor(done, steps);
         Rates rates = new Rates(
                         tuning.weightRate(),
                         tuning.scaleRate(),
                         tuning.adapterRate(),
                         tuning.normRate(),
                         tuning.codeSteps().rate())
-                .times(Cosine.factor(done, steps));
+                .times(factor);
         double loss = distillation.differentiate(
                 batch(done), block -> blocks.get(block).step(rates, lambda));
+        ends.step(tuning.embeddingRate() * factor, rates.norm());
         if (!Double.isFinite(loss)) {
             throw new NumericException("step %d: the loss came to %s; try lower rates", done + 1, loss);
         }
@@ -198,23 +208,29 @@ public final class Tuner implements AutoCloseable {
         return order.subList(from, from + tuning.batch());
     }
 
-    /** The stored form of all blocks as they are now. */
-    public List<BlockWeights> pack() {
-        return blocks.parallelStream().map(TunedBlock::pack).toList();
+    /** The stored form of the model as it is now. */
+    public ModelWeights pack() {
+        return ends.pack(blocks.parallelStream().map(TunedBlock::pack).toList());
     }
 
-    /** The mean KL divergence of these blocks, as they are stored, over the held-out windows; nats a token. */
-    public double heldOutLoss(List<BlockWeights> packed) {
+    /** The mean KL divergence of a model, as it is stored, over the held-out windows; nats a token. */
+    public double heldOutLoss(ModelWeights packed) {
         int first = text.training().size();
         List<Integer> samples =
                 IntStream.range(first, first + text.heldOut().size()).boxed().toList();
-        return distillation.loss(
-                samples, block -> TorchLanguageModel.loadExactBlock(config, block, packed.get(block), device));
+        try (TorchScope here = new TorchScope()) {
+            return distillation.loss(
+                    samples,
+                    ends.ends(packed),
+                    block -> TorchLanguageModel.loadExactBlock(
+                            config, block, packed.blocks().get(block), device));
+        }
     }
 
     /** All that a later run needs to go on alike, by name. */
     public Map<String, Tensor> state() {
         Map<String, Tensor> state = new LinkedHashMap<>();
+        ends.state().forEach((name, part) -> state.put("ends." + name, part));
         for (int b = 0; b < blocks.size(); b++) {
             String prefix = b + ".";
             blocks.get(b).state().forEach((name, part) -> state.put(prefix + name, part));
@@ -226,6 +242,7 @@ public final class Tuner implements AutoCloseable {
     public void restored(int stepsDone) {
         require(stepsDone >= 0 && stepsDone <= steps, "steps done: got %d, want 0 to %d", stepsDone, steps);
         done = stepsDone;
+        ends.restored(stepsDone);
         blocks.forEach(block -> block.restored(stepsDone));
     }
 
@@ -236,6 +253,7 @@ public final class Tuner implements AutoCloseable {
     @Override
     public void close() {
         blocks.forEach(TunedBlock::close);
+        ends.close();
         scope.close();
     }
 }

@@ -130,6 +130,7 @@ class FamilyRunTest {
                 1e-2,
                 1e-3,
                 1e-2,
+                0,
                 new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5),
                 Tuning.Pull.NONE);
         TuneRun.Outcome outcome = TuneRun.run(

@@ -79,7 +79,7 @@ class TuneRunTest {
             String quantized, String out, Tuning.Moves moves, RunSettings.Machine machine, boolean resume) {
         double rate = moves == Tuning.Moves.STOCHASTIC ? 0.002 : 0.5; // by chance no share holds codes back
         Tuning tuning = new Tuning(
-                moves, 4, 3, 3e-3, 1e-2, 1e-3, 1e-2, new Tuning.CodeSteps(rate, 0.01, 0.2, 0.5), Tuning.Pull.NONE);
+                moves, 4, 3, 3e-3, 1e-2, 1e-3, 1e-2, 0, new Tuning.CodeSteps(rate, 0.01, 0.2, 0.5), Tuning.Pull.NONE);
         return new TuneRun.Settings(
                 folder.resolve(quantized),
                 folder.resolve("model"),
@@ -122,7 +122,7 @@ class TuneRunTest {
                         false),
                 new Silent());
         Tuning slow = new Tuning(
-                moves, 4, 3, 1e-3, 3e-3, 0, 3e-3, new Tuning.CodeSteps(0.02, 0.05, 0.2, 0), Tuning.Pull.NONE);
+                moves, 4, 3, 1e-3, 3e-3, 0, 3e-3, 0, new Tuning.CodeSteps(0.02, 0.05, 0.2, 0), Tuning.Pull.NONE);
         TuneRun.Outcome outcome = TuneRun.run(books("whole", slow, false), new Silent());
         double before = outcome.curve().getFirst().heldOut();
         double after = outcome.best().heldOut();
@@ -152,10 +152,51 @@ class TuneRunTest {
         assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("pulled")));
     }
 
+    /** What is looked at in a run is what its folder holds; a folder tuned again keeps its own embeddings. */
+    @Test
+    void embeddingsMoveWhereTheyHaveARate() throws IOException {
+        TuneRun.Outcome outcome = TuneRun.run(ends("rounded", "ends", 1e-2, false), new Silent());
+        double after = outcome.best().heldOut();
+        assertThat(after).isLessThan(outcome.curve().getFirst().heldOut());
+        assertThat(divergence("ends")).isCloseTo(after, within(1e-5));
+        assertThat(embedding("ends")).isNotEqualTo(embedding("rounded"));
+        assertThatThrownBy(() -> TuneRun.run(ends("rounded", "stopped", 1e-2, false), new Stopping("tune", 7)))
+                .isInstanceOf(Stopped.class);
+        TuneRun.run(ends("rounded", "stopped", 1e-2, true), new Silent());
+        assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("ends")));
+
+        TuneRun.Outcome again = TuneRun.run(ends("ends", "again", 0, false), new Silent());
+        assertThat(again.curve().getFirst().heldOut()).isCloseTo(after, within(1e-5));
+        assertThat(embedding("again")).isEqualTo(embedding("ends"));
+    }
+
+    private float[] embedding(String name) throws IOException {
+        try (Checkpoint checkpoint = Checkpoints.open(folder.resolve(name))) {
+            PackedWeight embedding = checkpoint.weights().embedding();
+            float[] row = new float[embedding.in()];
+            embedding.decodeRow(7, row, 0);
+            return row;
+        }
+    }
+
+    private TuneRun.Settings ends(String from, String out, double rate, boolean resume) {
+        Tuning.CodeSteps none = new Tuning.CodeSteps(0, 1, 1, 1);
+        Tuning tuning = new Tuning(Tuning.Moves.SCALES, 4, 3, 0, 1e-3, 0, 1e-3, rate, none, Tuning.Pull.NONE);
+        return new TuneRun.Settings(
+                folder.resolve(from),
+                folder.resolve("model"),
+                folder.resolve(out),
+                tuning,
+                calibration(),
+                machine(),
+                5,
+                resume);
+    }
+
     private TuneRun.Settings pulled(String out, Preservation.Saliency saliency, double lambda, boolean resume) {
         Tuning.Pull pull = new Tuning.Pull(lambda, saliency);
-        Tuning tuning =
-                new Tuning(Tuning.Moves.WEIGHTS, 4, 3, 3e-3, 0, 0, 0, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5), pull);
+        Tuning tuning = new Tuning(
+                Tuning.Moves.WEIGHTS, 4, 3, 3e-3, 0, 0, 0, 0, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5), pull);
         return new TuneRun.Settings(
                 folder.resolve("rounded"),
                 folder.resolve("model"),

@@ -38,6 +38,7 @@ class WholeRunTest {
                     1e-2,
                     1e-3,
                     1e-2,
+                    0,
                     new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5),
                     Tuning.Pull.NONE),
             12);

@@ -62,8 +62,8 @@ class DistillationTest {
                     .toList();
             leaves.forEach(leaf -> leaf.mutable_grad().reset());
 
-            Distillation distillation = new Distillation(original, changed.blocks(), windows, wanted, room, CPU);
-            assertThat(distillation.loss(batch, changed.blocks()::get)).isCloseTo(whole, within(1e-6));
+            Distillation distillation = new Distillation(original, changed, windows, wanted, room, CPU);
+            assertThat(distillation.loss(batch, changed, changed.blocks()::get)).isCloseTo(whole, within(1e-6));
             List<Integer> order = new ArrayList<>();
             assertThat(distillation.differentiate(batch, order::add)).isCloseTo(whole, within(1e-6));
             assertThat(order).isEqualTo(blocks);
@@ -98,7 +98,10 @@ class DistillationTest {
     }
 
     private static List<Tensor> leaves(TorchLanguageModel model) {
-        List<Tensor> leaves = new ArrayList<>();
+        List<Tensor> leaves = new ArrayList<>(List.of(model.embedding(), model.finalNorm()));
+        if (!model.config().tiedEmbeddings()) {
+            leaves.add(model.head());
+        }
         for (TorchLanguageModel.Block block : model.blocks()) {
             for (Linear linear : Linear.values()) {
                 leaves.add(block.weight(linear));
@@ -143,8 +146,8 @@ class DistillationTest {
                 TorchScope scope = new TorchScope()) {
             TorchLanguageModel original = TorchLanguageModel.load(checkpoint.weights(), CPU);
             Distillation same =
-                    new Distillation(original, original.blocks(), windows(1), wanted, new Tuner.Room(0, 1, 128), CPU);
-            assertThat(same.loss(List.of(0), original.blocks()::get)).isCloseTo(0, within(1e-6));
+                    new Distillation(original, original, windows(1), wanted, new Tuner.Room(0, 1, 128), CPU);
+            assertThat(same.loss(List.of(0), original, original.blocks()::get)).isCloseTo(0, within(1e-6));
         }
     }
 }

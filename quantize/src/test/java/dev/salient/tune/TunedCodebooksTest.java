@@ -61,7 +61,7 @@ class TunedCodebooksTest {
     void codesMoveAsInTheAlgorithm(CodeSteps settings, Shape shape) {
         AdditiveCodebook stored = stored(shape);
         float[] original = gaussians(OUT * IN);
-        Tuning tuning = new Tuning(Moves.CODES, 1, 1, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
+        Tuning tuning = new Tuning(Moves.CODES, 1, 1, 0, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
         Naive naive = new Naive(stored, settings);
         if (settings.decay() < 1) {
             naive.startTowards(original);
@@ -93,7 +93,7 @@ class TunedCodebooksTest {
     @MethodSource("cases")
     void stochasticRoundingGoesAlongTheWay(CodeSteps settings, Shape shape) {
         AdditiveCodebook stored = stored(shape);
-        Tuning tuning = new Tuning(Moves.STOCHASTIC, 1, 1, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
+        Tuning tuning = new Tuning(Moves.STOCHASTIC, 1, 1, 0, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
         Naive naive = new Naive(stored, settings);
         Chance chance = new Chance(3, CPU);
         int changed = 0;
@@ -125,7 +125,7 @@ class TunedCodebooksTest {
     void scalesMoveAgainstTheirSlopesAndCodesStay(CodeSteps settings, Shape shape) {
         AdditiveCodebook stored = stored(shape);
         float[] gradient = gaussians(OUT * IN);
-        Tuning tuning = new Tuning(Moves.SCALES, 1, 1, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
+        Tuning tuning = new Tuning(Moves.SCALES, 1, 1, 0, 0, 0, 0, 0, settings, Tuning.Pull.NONE);
         double rate = 0.01;
         try (TorchScope scope = new TorchScope();
                 TunedWeight tuned = new TunedCodebooks(stored, CPU.floats(gradient, OUT, IN), tuning, null, CPU)) {

@@ -94,6 +94,13 @@ final class TuneCommand implements Command {
     private double normRate = 1e-3;
 
     @Option(
+            names = "--embedding-rate",
+            paramLabel = "X",
+            description = "Of embedding and head, relative to their size; 0 leaves them and the final norm as they are."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private double embeddingRate;
+
+    @Option(
             names = "--code-rate",
             paramLabel = "X",
             description =
@@ -170,6 +177,7 @@ final class TuneCommand implements Command {
                 scaleRate,
                 adapterRate,
                 normRate,
+                embeddingRate,
                 new CodeSteps(codeRate, codeShare, trust, codeDecay),
                 pull());
     }

@@ -192,7 +192,7 @@ public final class QuantizedFolder {
     }
 
     /**
-     * Writes what is left: embeddings and head, adapter, index, configuration, tokenizer, licence and model card.
+     * Writes what is left: the original's embeddings and head unless {@link #writeEnds} has written others, adapter, index, configuration, tokenizer, licence and model card.
      *
      * @param note what was done, for the model card: plain sentences
      */
@@ -204,7 +204,9 @@ public final class QuantizedFolder {
         for (int b = 0; b < config.blockCount(); b++) {
             require(hasBlock(b), "%s: got no block %d, want all %d blocks", folder, b, config.blockCount());
         }
-        writeEmbeddings();
+        if (!Files.isRegularFile(folder.resolve(shardName(config.blockCount())))) {
+            writeEnds(original.weights());
+        }
         new FolderFinish(this).run(note);
     }
 
@@ -214,8 +216,8 @@ public final class QuantizedFolder {
                 : new DenseMatrix(what, weight, form.plain()).payload(error);
     }
 
-    private void writeEmbeddings() throws IOException {
-        ModelWeights weights = original.weights();
+    /** Writes embedding, final norm and head of a model, whatever its blocks. What an earlier call wrote is replaced. */
+    public void writeEnds(ModelWeights weights) throws IOException {
         Map<String, Payload> tensors = new LinkedHashMap<>();
         tensors.put(HfNames.EMBEDDING, plain("embedding", weights.embedding()));
         tensors.put(HfNames.FINAL_NORM, Payloads.of(HfGains.stored(weights.finalNorm(), config.family())));
