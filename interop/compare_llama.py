@@ -1,5 +1,11 @@
 #!/usr/bin/env python3
-"""Holds logits of llama.cpp (FOLDER/*.llama) against those of Salient that Greedy.java wrote: compare_llama.py FOLDER"""
+"""Holds logits of llama.cpp (FOLDER/*.llama) against those of Salient that Greedy.java wrote.
+
+    compare_llama.py FOLDER
+
+Exit status 1 where a window's KL is 5e-3 or more, its perplexities are 0.5 % apart, or a greedy text leaves llama.cpp's at
+logits 0.05 apart or more.
+"""
 
 import sys
 from pathlib import Path
@@ -13,6 +19,7 @@ def log_softmax(x):
     return x - np.log(np.exp(x).sum(1, keepdims=True))
 
 
+passed = True
 for file in sorted(Path(sys.argv[1]).glob("*.llama")):
     ids = np.array(file.with_suffix(".ids").read_text().split(), int)
     theirs = np.fromfile(file, "<f4").reshape(len(ids), -1)
@@ -22,14 +29,18 @@ for file in sorted(Path(sys.argv[1]).glob("*.llama")):
     line = f"{file.stem}: {len(ids)} tokens, KL {kl:.2e}, logits at most {np.abs(theirs - ours).max():.3f} apart"
     nll = [-x[np.arange(len(ids) - 1), ids[1:]].mean() for x in (p, q)]
     line += f", perplexity {np.exp(nll[0]):.3f} and {np.exp(nll[1]):.3f}"
+    if file.stem.startswith("window"):
+        passed &= kl < 5e-3 and abs(nll[0] - nll[1]) < 5e-3
     if file.stem.startswith("prompt"):
         first = len(ids) - 101  # logits after the prompt's last token chose the first of 100
         for step in range(100):
             mine, best = ids[first + step + 1], theirs[first + step].argmax()
             if mine != best:
                 gap = theirs[first + step][best] - theirs[first + step][mine]
+                passed &= gap < 0.05
                 line += f"; llama.cpp first differs at token {step + 1}, its logits {gap:.4f} apart"
                 break
         else:
             line += "; all 100 tokens llama.cpp's likeliest"
     print(line)
+sys.exit(0 if passed else 1)

@@ -1,12 +1,12 @@
-// Writes llama.cpp's logits [tokens, vocab] after each token, fp32: MODEL IDS OUT
+// Writes llama.cpp's logits [tokens, vocab] after each token, fp32: MODEL IDS OUT [LORA]
 #include <cstdio>
 #include <vector>
 
 #include "llama.h"
 
 int main(int count, char ** arguments) {
-    if (count != 4) {
-        fprintf(stderr, "want MODEL IDS OUT\n");
+    if (count != 4 && count != 5) {
+        fprintf(stderr, "want MODEL IDS OUT [LORA]\n");
         return 2;
     }
     llama_log_set([](ggml_log_level, const char *, void *) {}, nullptr);
@@ -24,6 +24,14 @@ int main(int count, char ** arguments) {
     settings.type_k = settings.type_v = GGML_TYPE_F32;
     settings.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     llama_context * context = llama_init_from_model(model, settings);
+    if (count == 5) {
+        llama_adapter_lora * adapter = llama_adapter_lora_init(model, arguments[4]);
+        float scale = 1;
+        if (!adapter || llama_set_adapters_lora(context, &adapter, 1, &scale)) {
+            fprintf(stderr, "can't use %s\n", arguments[4]);
+            return 2;
+        }
+    }
     std::vector<llama_token> tokens;
     for (int id; fscanf(ids, "%d", &id) == 1;) {
         tokens.push_back(id);
