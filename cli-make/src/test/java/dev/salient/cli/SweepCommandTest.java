@@ -106,6 +106,29 @@ class SweepCommandTest {
                 .isEqualTo(runs);
     }
 
+    @Test
+    void someRunsAloneAreMadeWithWhatTheyStartFrom() throws IOException {
+        String tune =
+                "\"tune\": [\"--method\", \"scales\", \"--samples\", \"2\", \"--tokens\", \"64\", \"--threads\", \"1\"]";
+        Path recipe = recipe(RTN
+                + ", {\"name\": \"start\", \"quantize\": [\"--method\", \"rtn\"]}, {\"name\": \"scales\","
+                + " \"from\": \"start\", " + tune + "}, {\"name\": \"gptq\", \"quantize\": [\"--method\", \"gptq\"]}");
+        String target = folder.resolve("out").toString();
+        assertThat(run("sweep", recipe.toString(), "--out", target, "--only", "scales", "--json"))
+                .as(err)
+                .isZero();
+        assertThat(new ObjectMapper().readTree(out).path("runs").findValuesAsText("name"))
+                .containsExactly("start", "scales");
+        assertThat(run("sweep", recipe.toString(), "--out", target, "--only", "rtn", "--json"))
+                .as(err)
+                .isZero();
+        assertThat(new ObjectMapper().readTree(out).path("runs").findValuesAsText("name"))
+                .containsExactly("rtn", "start", "scales");
+        assertThat(run("sweep", recipe.toString(), "--out", target, "--only", "rtn,rnt"))
+                .isEqualTo(2);
+        assertThat(err).contains("--only: got rnt, want names of the recipe's runs: rtn, start, scales, gptq");
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',

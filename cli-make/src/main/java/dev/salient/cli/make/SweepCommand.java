@@ -20,6 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.DoubleStream;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
@@ -50,6 +51,13 @@ final class SweepCommand implements Command {
     @Option(names = "--out", paramLabel = "DIR", required = true, description = "The folder for all models.")
     private Path out = Path.of("");
 
+    @Option(
+            names = "--only",
+            paramLabel = "NAME",
+            split = ",",
+            description = "Makes these runs, and what they start from. The table shows all that are measured so far.")
+    private List<String> only = List.of();
+
     @Override
     public CommonOptions common() {
         return common;
@@ -60,7 +68,10 @@ final class SweepCommand implements Command {
         SweepRecipe read = SweepRecipe.read(recipe);
         Path base = Objects.requireNonNull(recipe.toAbsolutePath().getParent());
         out = out.toAbsolutePath(); // a run in a relative folder would be taken for ORG/NAME, a hub's model
-        List<SweepRecipe.Model> models = read.models(base, out);
+        Set<String> wanted = read.folders(only);
+        List<SweepRecipe.Model> models = read.models(base, out).stream()
+                .filter(model -> wanted.contains(model.folder()) || isMeasured(model))
+                .toList();
         for (Path file : read.files(base)) { // before the first hour, not after it
             require(Files.exists(file), "%s: got no such file, which the recipe names", file);
         }
@@ -74,7 +85,7 @@ final class SweepCommand implements Command {
             done++;
             Path folder = out.resolve(model.folder());
             settle(model, read.evaluation(base, folder));
-            if (Files.exists(folder.resolve("evaluation.json"))) {
+            if (isMeasured(model)) {
                 continue;
             }
             console.note("%d of %d: %s", done, models.size(), model.folder());
@@ -88,6 +99,10 @@ final class SweepCommand implements Command {
             Steps.run(console, read.evaluation(base, folder));
         }
         conclude(console, models);
+    }
+
+    private boolean isMeasured(SweepRecipe.Model model) {
+        return Files.exists(out.resolve(model.folder()).resolve("evaluation.json"));
     }
 
     /**

@@ -13,6 +13,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -165,6 +166,32 @@ record SweepRecipe(
             }
         }
         return models;
+    }
+
+    /**
+     * The folders of some runs' models, and of the models that those are made of.
+     *
+     * @param names of runs; empty: of all
+     * @throws IllegalArgumentException where the recipe has no run of a name
+     */
+    Set<String> folders(List<String> names) {
+        Set<String> wanted = new HashSet<>(names);
+        Set<String> folders = new HashSet<>();
+        for (Run run : runs.reversed()) { // a run's start comes before it
+            if (!names.isEmpty() && !wanted.remove(run.name)) {
+                continue;
+            }
+            folders.addAll(folders(run, seeds));
+            if (run.from != null) {
+                wanted.add(run.from);
+            }
+        }
+        require(
+                names.isEmpty() || wanted.isEmpty(),
+                "--only: got %s, want names of the recipe's runs: %s",
+                wanted.stream().sorted().collect(Collectors.joining(", ")),
+                runs.stream().map(Run::name).collect(Collectors.joining(", ")));
+        return folders;
     }
 
     private List<String> texts(Path base) {
