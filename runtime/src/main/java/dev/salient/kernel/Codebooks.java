@@ -5,6 +5,7 @@ import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
+import dev.salient.tensor.MappedFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -66,7 +67,7 @@ final class Codebooks {
         }
         scales = weight.scales().toFloats();
         panels = usesTables() ? CodebookTables.panels(this) : new float[0];
-        Strips.letGo(codes);
+        MappedFile.letGo(codes);
     }
 
     /** Whether a weight has codebooks whose vectors fill registers. */

@@ -4,7 +4,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
-import java.lang.foreign.MemorySegment;
+import dev.salient.tensor.MappedFile;
 
 /**
  * A quantized weight rearranged for vectors: strips of 32 rows, each column by column.
@@ -25,7 +25,7 @@ final class Strips {
     private static final int MAX_POSITIONS = 128;
 
     /** Stored bytes after which a file's pages are given back. */
-    private static final long LETTING_GO = 16L << 20;
+    private static final long LETTING_GO = 1L << 20;
 
     /** Kernels of four lanes read eight bytes for them. */
     private static final int SLACK = 8;
@@ -120,23 +120,16 @@ final class Strips {
             });
             switch (weight) {
                 case GroupAffine affine -> {
-                    letGo(affine.codes());
-                    letGo(affine.scales());
-                    letGo(affine.zeros());
+                    MappedFile.letGo(affine.codes());
+                    MappedFile.letGo(affine.scales());
+                    MappedFile.letGo(affine.zeros());
                 }
-                case ScaledGroups groups -> letGo(groups.data());
-                case SuperBlocks blocks -> letGo(blocks.data());
+                case ScaledGroups groups -> MappedFile.letGo(groups.data());
+                case SuperBlocks blocks -> MappedFile.letGo(blocks.data());
                 default -> {}
             }
         }
         return strips;
-    }
-
-    /** Gives the pages of a mapped file back: they are not needed any more, and are read again where they are. */
-    static void letGo(MemorySegment data) {
-        if (data.isMapped()) {
-            data.unload();
-        }
     }
 
     private void put(int strip, int row, RowCodes from) {

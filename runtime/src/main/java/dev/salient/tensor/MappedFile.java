@@ -21,4 +21,11 @@ public final class MappedFile {
             return channel.map(MapMode.READ_ONLY, 0, channel.size(), arena).asReadOnly();
         }
     }
+
+    /** Gives the pages of a mapped file back: they are not needed any more, and are read again where they are. */
+    public static void letGo(MemorySegment data) {
+        if (data.isMapped()) {
+            data.unload();
+        }
+    }
 }

@@ -3,7 +3,7 @@ package dev.salient.tokenizer;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -25,17 +25,26 @@ final class GgufTokenizerJson {
     private static final String SPACE = "\u2581";
 
     private final GgufVocabulary vocabulary;
-    private final Map<String, Integer> ids = new LinkedHashMap<>();
+    private final Map<String, Integer> ids;
+    /** The name of each id: its text, where no other has the same. */
+    private final String[] names;
 
     GgufTokenizerJson(GgufVocabulary vocabulary) {
         this.vocabulary = vocabulary;
         List<String> tokens = vocabulary.tokens();
-        for (int id = 0; id < tokens.size(); id++) {
+        ids = HashMap.newHashMap(tokens.size());
+        names = new String[tokens.size()];
+        for (int id = 0; id < names.length; id++) {
             String text = tokens.get(id);
-            Integer earlier = ids.put(text.isEmpty() ? "[EMPTY_" + id + "]" : text, id);
-            if (earlier != null) {
-                ids.put("[" + text + "_" + earlier + "]", earlier);
-            }
+            name(id, text.isEmpty() ? "[EMPTY_" + id + "]" : text);
+        }
+    }
+
+    private void name(int id, String name) {
+        names[id] = name;
+        Integer earlier = ids.put(name, id);
+        if (earlier != null) {
+            name(earlier, "[" + name + "_" + earlier + "]");
         }
     }
 
@@ -110,19 +119,19 @@ final class GgufTokenizerJson {
 
     private ArrayNode addedTokens() {
         ArrayNode added = JsonNodeFactory.instance.arrayNode();
-        ids.entrySet().stream().sorted(Map.Entry.comparingByValue()).forEach(token -> {
-            int type = type(token.getKey(), token.getValue());
+        for (int id = 0; id < names.length; id++) {
+            int type = type(names[id], id);
             if (type == CONTROL || type == UNKNOWN || type == USER_DEFINED) {
                 added.addObject()
-                        .put("id", token.getValue())
-                        .put("content", token.getKey())
+                        .put("id", id)
+                        .put("content", names[id])
                         .put("single_word", false)
                         .put("lstrip", false)
-                        .put("rstrip", swallowsSpace(token.getKey()))
+                        .put("rstrip", swallowsSpace(names[id]))
                         .put("normalized", false)
                         .put("special", type != USER_DEFINED);
             }
-        });
+        }
         return added;
     }
 
@@ -173,7 +182,7 @@ final class GgufTokenizerJson {
         model.put("byte_fallback", true).put("fuse_unk", true).put("ignore_merges", false);
         putVocabulary(model);
         ArrayNode merges = model.putArray("merges");
-        new ScoredMerges(vocabulary, ids).forEach(merges::add);
+        new ScoredMerges(vocabulary, names, ids.keySet()).forEach(merges::add);
     }
 
     private static ObjectNode replace(String what, String by) {
@@ -192,9 +201,9 @@ final class GgufTokenizerJson {
 
     private void putVocabulary(ObjectNode model) {
         ObjectNode vocab = model.putObject("vocab");
-        ids.entrySet().stream()
-                .sorted(Map.Entry.comparingByValue())
-                .forEach(token -> vocab.put(token.getKey(), token.getValue()));
+        for (int id = 0; id < names.length; id++) {
+            vocab.put(names[id], id);
+        }
     }
 
     private void putTemplate(ObjectNode tree) {

@@ -36,6 +36,7 @@ final class JsonTokenizer implements Tokenizer {
     /**
      * Builds the tokenizer.
      *
+     * @param tree is changed
      * @param config {@code tokenizer_config.json}, an empty object where there is none
      * @param again gives the same tree later, so that it need not be kept
      * @throws IllegalArgumentException where the reference library refuses the tree
@@ -48,10 +49,11 @@ final class JsonTokenizer implements Tokenizer {
             throw new IllegalArgumentException("model.vocab: got no tokens, want at least one");
         }
         vocabSize = Collections.max(tokens.keySet()) + 1;
-        plain = new RustTokenizer(json.forPlainText(tree));
         beginToken = find(tokenText(config.path("bos_token")));
         endToken = find(tokenText(config.path("eos_token")));
-        leadingToken = leadingToken(tree, config.path("add_bos_token"));
+        leadingToken = leadingToken(
+                config.path("add_bos_token"), tree.path("post_processor").isObject());
+        plain = new RustTokenizer(json.forPlainText(tree));
     }
 
     private synchronized RustTokenizer withControlTokens() {
@@ -66,11 +68,11 @@ final class JsonTokenizer implements Tokenizer {
     }
 
     /** What the configuration says; otherwise what the tokenizer's own template does, where it has one. */
-    private OptionalInt leadingToken(ObjectNode tree, JsonNode addBos) {
+    private OptionalInt leadingToken(JsonNode addBos, boolean hasTemplate) {
         if (addBos.isBoolean() && (!addBos.booleanValue() || beginToken.isPresent())) {
             return addBos.booleanValue() ? beginToken : OptionalInt.empty();
         }
-        if (!tree.path("post_processor").isObject()) {
+        if (!hasTemplate) {
             return OptionalInt.empty();
         }
         int[] bare = withControlTokens().encode("a");

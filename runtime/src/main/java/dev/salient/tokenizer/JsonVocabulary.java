@@ -30,7 +30,7 @@ final class JsonVocabulary {
 
     JsonVocabulary(ObjectNode tree, JsonNode config) {
         this.tree = tree;
-        tokenizer = new JsonTokenizer(tree, config, () -> tree);
+        tokenizer = new JsonTokenizer(tree.deepCopy(), config, tree::deepCopy);
         tokens = new TokenizerJson(tree, Set.of()).tokens(tree);
     }
 

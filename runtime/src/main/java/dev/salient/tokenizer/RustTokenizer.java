@@ -14,11 +14,12 @@ final class RustTokenizer {
     /**
      * Reads a tokenizer.
      *
+     * @param json in ASCII
      * @throws IllegalArgumentException with the library's own reason where it refuses the text
      */
     RustTokenizer(String json) {
         try {
-            handle = functions.createTokenizerFromString(wellFormed(json));
+            handle = functions.createTokenizerFromString(json);
         } catch (RuntimeException e) {
             throw new IllegalArgumentException(reason(e), e);
         }

@@ -2,7 +2,6 @@ package dev.salient.tokenizer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.security.SecureRandom;
 import java.util.Comparator;
@@ -11,7 +10,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -91,27 +89,34 @@ final class TokenizerJson {
         return tokens;
     }
 
-    /** The tokenizer as the file describes it, with every control token marked as special and nothing cut or padded. */
+    /**
+     * The tokenizer as the file describes it, with every control token marked as special and nothing cut or padded.
+     *
+     * @param tree is changed: a copy of it would be most of what opening a small model takes
+     */
     String withControlTokens(ObjectNode tree) {
-        ObjectNode copy = uncut(tree);
-        for (JsonNode token : copy.path("added_tokens")) {
+        for (JsonNode token : tree.path("added_tokens")) {
             if (controlTokens.contains(token.path("content").asText())) {
                 ((ObjectNode) token).put("special", true);
             }
         }
-        putAddedTokens(copy, tree, text -> text);
-        return JsonText.of(copy);
+        putAddedTokens(tree);
+        return text(tree);
     }
 
     /**
      * The same tokenizer for plain text: no text can become a control token, every other text has the same ids.
      *
      * <p>Only {@link #hideControlTokens} spells control tokens so that this tokenizer takes them for such.
+     *
+     * @param tree is changed
      */
     String forPlainText(ObjectNode tree) {
-        ObjectNode copy = uncut(tree);
-        copy.putNull("post_processor");
-        for (JsonNode token : copy.path("added_tokens")) {
+        tree.putNull("post_processor");
+        if (tree.get("model") instanceof ObjectNode model) {
+            hideInModel(model);
+        }
+        for (JsonNode token : tree.path("added_tokens")) {
             String content = token.path("content").asText();
             if (controlTokens.contains(content)) {
                 ((ObjectNode) token)
@@ -120,32 +125,14 @@ final class TokenizerJson {
                         .put("special", true);
             }
         }
-        if (copy.get("model") instanceof ObjectNode model) {
-            hideInModel(model);
-        }
-        putAddedTokens(copy, tree, this::hiddenIfControl);
-        return JsonText.of(copy);
+        putAddedTokens(tree);
+        return text(tree);
     }
 
-    /** A copy that cuts and pads nothing; merges, and what else stays as it is, are shared with the tree. */
-    private static ObjectNode uncut(ObjectNode tree) {
-        ObjectNode copy = shallowCopy(tree);
-        copy.putNull("truncation");
-        copy.putNull("padding");
-        if (tree.has("added_tokens")) {
-            copy.set("added_tokens", tree.get("added_tokens").deepCopy());
-        }
-        if (tree.get("model") instanceof ObjectNode model) {
-            ObjectNode own = copy.putObject("model").setAll(model);
-            if (model.get("vocab") instanceof ObjectNode vocab) {
-                own.set("vocab", shallowCopy(vocab));
-            }
-        }
-        return copy;
-    }
-
-    private static ObjectNode shallowCopy(ObjectNode node) {
-        return JsonNodeFactory.instance.objectNode().setAll(node);
+    private static String text(ObjectNode tree) {
+        tree.putNull("truncation");
+        tree.putNull("padding");
+        return JsonText.of(tree);
     }
 
     /** Renames control tokens in the vocabulary to what no text can reach, and drops the merges that lead to one. */
@@ -155,47 +142,29 @@ final class TokenizerJson {
             for (String token : controlTokens) {
                 byText.remove(token);
             }
-        } else if (vocab.isArray()) {
-            model.set("vocab", hiddenEntries(vocab));
+        } else {
+            for (JsonNode entry : vocab) {
+                String text = entry.path(0).asText();
+                if (controlTokens.contains(text) && entry instanceof ArrayNode pair) {
+                    pair.set(0, hidden(text));
+                }
+            }
         }
         if (controlTokens.contains(model.path("unk_token").asText())) {
             model.put("unk_token", hidden(model.path("unk_token").asText()));
         }
         if (model.path("merges") instanceof ArrayNode merges) {
-            ArrayNode kept = model.putArray("merges");
-            for (JsonNode merge : merges) {
-                if (!hasControlToken(merge)) {
-                    kept.add(merge);
-                }
-            }
+            merges.removeIf(this::hasControlToken);
         }
-    }
-
-    private ArrayNode hiddenEntries(JsonNode vocab) {
-        ArrayNode copy = JsonNodeFactory.instance.arrayNode();
-        for (JsonNode entry : vocab) {
-            String text = entry.path(0).asText();
-            JsonNode kept = entry;
-            if (controlTokens.contains(text) && entry.deepCopy() instanceof ArrayNode pair) {
-                pair.set(0, hidden(text));
-                kept = pair;
-            }
-            copy.add(kept);
-        }
-        return copy;
     }
 
     /** Puts added tokens into the vocabulary too: the library numbers those it doesn't find there by its own count. */
-    private static void putAddedTokens(ObjectNode copy, ObjectNode tree, UnaryOperator<String> name) {
-        if (copy.path("model").path("vocab") instanceof ObjectNode vocab) {
+    private static void putAddedTokens(ObjectNode tree) {
+        if (tree.path("model").path("vocab") instanceof ObjectNode vocab) {
             for (JsonNode token : tree.path("added_tokens")) {
-                vocab.set(name.apply(token.path("content").asText()), token.path("id"));
+                vocab.set(token.path("content").asText(), token.path("id"));
             }
         }
-    }
-
-    private String hiddenIfControl(String token) {
-        return controlTokens.contains(token) ? hidden(token) : token;
     }
 
     /** A name that is in no merge, and that nobody can write who doesn't know this process's secret. */

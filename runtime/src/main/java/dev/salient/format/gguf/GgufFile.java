@@ -35,6 +35,7 @@ public final class GgufFile {
     private final Map<String, MemorySegment> storedValues;
 
     private Map<String, GgufTensor> tensors = Map.of();
+    private long metadataBytes;
 
     private GgufFile(String place, MemorySegment file) {
         this.place = place;
@@ -73,6 +74,7 @@ public final class GgufFile {
             }
             read.storedValues.put(key, file.asSlice(from, cursor.position() - from));
         }
+        read.metadataBytes = cursor.position();
         GgufLayout layout = new GgufLayout(place, file, read.intOr("general.alignment", 32));
         read.tensors = layout.readTensors(cursor, tensorCount);
         return read;
@@ -223,6 +225,11 @@ public final class GgufFile {
         } catch (IllegalArgumentException e) {
             throw new FormatException("%s: tokenizer: %s", place, String.valueOf(e.getMessage()));
         }
+    }
+
+    /** Gives back the pages of what stands before the tensors: the vocabulary is most of it. */
+    public void letGoOfMetadata() {
+        MappedFile.letGo(file.asSlice(0, metadataBytes));
     }
 
     /** The chat template; null where the file holds none. */

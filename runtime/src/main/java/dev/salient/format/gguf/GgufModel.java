@@ -8,6 +8,7 @@ import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.model.Norm;
 import dev.salient.packed.PackedWeight;
+import dev.salient.tensor.MappedFile;
 import dev.salient.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -129,6 +130,7 @@ public final class GgufModel {
             int from = order.inFile().applyAsInt(row);
             MemorySegment.copy(tensor.data(), from * rowBytes, rows, row * rowBytes, rowBytes);
         }
+        MappedFile.letGo(tensor.data());
         return tensor.weight(rows);
     }
 }
