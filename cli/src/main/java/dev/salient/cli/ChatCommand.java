@@ -8,7 +8,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.Checkpoint;
 import dev.salient.generate.Generation;
 import dev.salient.generate.Session;
-import dev.salient.model.PackedLanguageModel;
 import dev.salient.tokenizer.ChatMessage;
 import dev.salient.tokenizer.ChatTemplate;
 import dev.salient.tokenizer.Tokenizer;
@@ -65,15 +64,14 @@ final class ChatCommand implements Command {
     public void run(Console console) throws IOException {
         int threadCount = threads.threads();
         options.check();
-        try (Checkpoint checkpoint = model.open()) {
+        try (WarmModel warm = WarmModel.open(model.path(), threadCount, precision.precision())) {
+            Checkpoint checkpoint = warm.checkpoint();
             Tokenizer tokenizer = checkpoint.expectTokenizer();
             ChatTemplate template = checkpoint.expectChatTemplate();
             int most = checkpoint.weights().config().contextLength();
             context = context == DEFAULT_CONTEXT ? Math.min(context, most) : context;
             require(context > 0 && context <= most, "--context: got %d, want 1 to %d", context, most);
-            try (PackedLanguageModel packed =
-                            new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision());
-                    Session session = new Session(packed, tokenizer, context)) {
+            try (Session session = new Session(warm.model(), tokenizer, context)) {
                 new Conversation(console, checkpoint, session, template).run();
             }
         }

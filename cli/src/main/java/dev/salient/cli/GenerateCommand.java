@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.Checkpoint;
 import dev.salient.generate.Generation;
 import dev.salient.generate.Session;
-import dev.salient.model.PackedLanguageModel;
 import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.util.Locale;
@@ -52,7 +51,8 @@ final class GenerateCommand implements Command {
         int threadCount = threads.threads();
         options.check();
         String text = prompt.equals("-") ? console.allInput() : prompt;
-        try (Checkpoint checkpoint = model.open()) {
+        try (WarmModel warm = WarmModel.open(model.path(), threadCount, precision.precision())) {
+            Checkpoint checkpoint = warm.checkpoint();
             Tokenizer tokenizer = checkpoint.expectTokenizer();
             int[] ids = tokenizer.encodePrompt(text);
             int context = checkpoint.weights().config().contextLength();
@@ -63,9 +63,7 @@ final class GenerateCommand implements Command {
                     ids.length,
                     context);
             int room = (int) Math.min(context, (long) ids.length + Math.max(0, options.maxTokens()));
-            try (PackedLanguageModel packed =
-                            new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision());
-                    Session session = new Session(packed, tokenizer, room)) {
+            try (Session session = new Session(warm.model(), tokenizer, room)) {
                 long start = System.nanoTime();
                 Generation generation = session.generate(
                         ids, options.sampling(), options.ending(checkpoint.endTokens()), console::text);

@@ -15,6 +15,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * The one door to models on disk.
@@ -33,11 +34,21 @@ public final class Checkpoints {
      *
      * @throws FormatException where a file is not what it should be
      */
-    @SuppressWarnings("MustBeClosedChecker") // the checkpoint closes it
     public static Checkpoint open(Path source) throws IOException {
+        return open(source, weights -> {});
+    }
+
+    /**
+     * Opens a model, and lets something be done with its weights while another thread reads the tokenizer.
+     *
+     * @param meanwhile gets the weights; what it throws comes out of here, with everything closed
+     * @throws FormatException where a file is not what it should be
+     */
+    @SuppressWarnings("MustBeClosedChecker") // the checkpoint closes it
+    public static Checkpoint open(Path source, Consumer<ModelWeights> meanwhile) throws IOException {
         Arena arena = Arena.ofShared();
         try {
-            return open(source, arena);
+            return open(source, arena, meanwhile);
         } catch (IOException | RuntimeException e) {
             arena.close();
             throw e;
@@ -85,9 +96,9 @@ public final class Checkpoints {
         return String.valueOf(path.getFileName());
     }
 
-    private static Checkpoint open(Path source, Arena arena) throws IOException {
+    private static Checkpoint open(Path source, Arena arena, Consumer<ModelWeights> meanwhile) throws IOException {
         Path weights = weightSource(source);
-        return Files.isDirectory(weights) ? openFolder(weights, arena) : openGguf(weights, arena);
+        return Files.isDirectory(weights) ? openFolder(weights, arena, meanwhile) : openGguf(weights, arena, meanwhile);
     }
 
     /** The file, the folder of safetensors, or the only GGUF file in a folder without them. */
@@ -122,26 +133,36 @@ public final class Checkpoints {
         }
     }
 
-    private static Checkpoint openGguf(Path source, Arena arena) throws IOException {
+    private static Checkpoint openGguf(Path source, Arena arena, Consumer<ModelWeights> meanwhile) throws IOException {
         GgufFile file = GgufFile.open(source, arena);
-        ModelWeights weights = GgufModel.read(file, arena);
-        return new Checkpoint(source, weights, file.findTokenizer(), file.findChatTemplate(), file.endTokens(), arena);
+        try (Besides<Tokenizer> tokenizer = new Besides<>(file::findTokenizer)) {
+            ModelWeights weights = GgufModel.read(file, arena);
+            meanwhile.accept(weights);
+            Checkpoint checkpoint =
+                    new Checkpoint(source, weights, tokenizer.get(), file.findChatTemplate(), file.endTokens(), arena);
+            file.letGoOfMetadata();
+            return checkpoint;
+        }
     }
 
-    private static Checkpoint openFolder(Path source, Arena arena) throws IOException {
+    private static Checkpoint openFolder(Path source, Arena arena, Consumer<ModelWeights> meanwhile)
+            throws IOException {
         if (!Files.isRegularFile(source.resolve(HfFolder.CONFIG))) {
             throw new FormatException("%s: got no config.json beside the weights", source);
         }
         JsonObject json = JsonObject.read(source.resolve(HfFolder.CONFIG));
         ModelConfig config = HfConfig.read(json);
-        ModelWeights weights = GptqFolder.read(source, json, config, arena);
-        Tokenizer tokenizer = HfFolder.findTokenizer(source);
-        return new Checkpoint(
-                source,
-                weights,
-                tokenizer,
-                HfFolder.findChatTemplate(source),
-                HfFolder.endTokens(source, tokenizer),
-                arena);
+        try (Besides<Tokenizer> besides = new Besides<>(() -> HfFolder.findTokenizer(source))) {
+            ModelWeights weights = GptqFolder.read(source, json, config, arena);
+            meanwhile.accept(weights);
+            Tokenizer tokenizer = besides.get();
+            return new Checkpoint(
+                    source,
+                    weights,
+                    tokenizer,
+                    HfFolder.findChatTemplate(source),
+                    HfFolder.endTokens(source, tokenizer),
+                    arena);
+        }
     }
 }

@@ -74,6 +74,17 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         this.kernels = kernels;
     }
 
+    /**
+     * Computes one token for nothing: afterwards all weights are rearranged and the kernels compiled.
+     *
+     * <p>The first token costs as much as hundreds of later ones. Done while something else has to be waited for, it costs nobody anything.
+     */
+    public void warmUp() {
+        try (KvCache cache = newCache(1)) {
+            forwardLast(new int[1], cache);
+        }
+    }
+
     @Override
     public ModelConfig config() {
         return config;

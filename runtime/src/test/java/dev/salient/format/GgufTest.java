@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.salient.format.gptq.QuantizedFolder;
 import dev.salient.model.Linear;
+import dev.salient.model.ModelWeights;
 import dev.salient.model.RopeScaling;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupFormat;
@@ -21,6 +22,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -61,6 +63,29 @@ class GgufTest {
                     .isSameAs(checkpoint.weights().embedding());
             assertThat(checkpoint.tokenizer()).isNull();
         }
+    }
+
+    @Test
+    void weightsAreGivenOutBeforeTheTokenizerIsThere() throws IOException {
+        AtomicReference<ModelWeights> early = new AtomicReference<>();
+        try (Checkpoint checkpoint = Checkpoints.open(write(gguf.bytes()), early::set)) {
+            assertThat(early.get()).isSameAs(checkpoint.weights());
+        }
+    }
+
+    @Test
+    void whatFailsMeanwhileClosesTheFile() throws IOException {
+        AtomicReference<ModelWeights> early = new AtomicReference<>();
+        Path file = write(gguf.bytes());
+        assertThatThrownBy(() -> Checkpoints.open(file, weights -> {
+                    early.set(weights);
+                    throw new IllegalStateException("no room");
+                }))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessage("no room");
+        assertThatThrownBy(() -> row(early.get().embedding(), 0))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessage("Already closed");
     }
 
     @Test

@@ -206,6 +206,19 @@ class PackedLanguageModelTest {
     }
 
     @Test
+    void warmingUpChangesNothing() {
+        ModelWeights weights = TinyModels.twoBit(TinyModels.config(4, 2, null), new Random(10));
+        try (PackedLanguageModel cold = new PackedLanguageModel(weights, 2);
+                PackedLanguageModel warm = new PackedLanguageModel(weights, 2);
+                KvCache coldCache = cold.newCache(4);
+                KvCache warmCache = warm.newCache(4)) {
+            warm.warmUp();
+            int[] tokens = {3, 1, 2};
+            assertThat(warm.forwardLast(tokens, warmCache)).isEqualTo(cold.forwardLast(tokens, coldCache));
+        }
+    }
+
+    @Test
     void truncatedCacheGoesOnFromTheTokensThatAreLeft() {
         Random random = new Random(7);
         try (PackedLanguageModel model =
