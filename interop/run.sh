@@ -6,6 +6,7 @@
 # MODEL    a LLaMA-like model
 # SCRATCH  a folder for environment, llama.cpp and models (default: /tmp/salient-interop)
 # PART     of: rounded adapters awq aqlm gptqmodel kquants llama (default: all, in this order)
+# LOW      in the environment: a 2-bit folder of MODEL for the part llama (default: made by GPTQ)
 # TEXT     in the environment: some thousand words of English to measure and calibrate on (default: the embedded model's stories)
 #
 # Installs Python packages on first use (several GB with PyTorch) and builds llama.cpp (15 minutes on 2 cores). Every check prints a line; a table
@@ -186,7 +187,7 @@ part_kquants() { # llama-quantize's types, perplexities by both programs
         file=$scratch/k-$type.gguf
         "$scratch/llama/bin/llama-quantize" "$scratch/kf16.gguf" "$file" $type >"$scratch/check.log" 2>&1 || { tail -5 "$scratch/check.log"; exit 1; }
         theirs=$("$scratch/llama/bin/llama-perplexity" -m "$file" -f "$scratch/demo/original/demo-evaluation.txt" -c 256 -b 256 2>&1 |
-            sed -n 's/^Final estimate: PPL = \([0-9.]*\).*/\1/p')
+            sed -n 's/.*Final estimate: PPL = \([0-9.]*\).*/\1/p')
         ours=$(./salient perplexity "$file" --text "$scratch/demo/original/demo-evaluation.txt" --window 256 --scoring llama.cpp --json |
             "$scratch/venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["perplexity"]["value"])')
         "$scratch/venv/bin/python" -c "
@@ -208,14 +209,19 @@ greedy() { # model for Salient, gguf, name, activations, [LoRA file]: what Salie
     "$scratch/venv/bin/python" interop/compare_llama.py "$out"
 }
 
-part_llama() { # the same 2-bit file in both, alone and with its LoRA file
+part_llama() { # the same 2-bit file in both, alone and with a LoRA file
     llama
     stories
-    quantized low --method apiq --bits 2 --rank 8 --samples 16 --tokens 256 --epochs 3 --keep-budget 0 --calibration "$TEXT"
-    export_to "$scratch/low" gguf low.gguf
-    local failed=0
+    local low=${LOW:-$scratch/low} failed=0
+    [ -n "${LOW:-}" ] || quantized low --method gptq --bits 2 --samples 32 --keep-budget 0 --calibration "$TEXT"
+    export_to "$low" gguf low.gguf
+    export_to "$low" hf low-f32 --dtype f32
+    rm -rf "$scratch/low-lora"
+    cp -r "$low" "$scratch/low-lora"
+    python_part interop/make_adapter.py "$scratch/low-f32" "$scratch/low-lora"
+    export_to "$scratch/low-lora" gguf low-lora.gguf
     greedy "$scratch/low.gguf" "$scratch/low.gguf" alone f32 || failed=1
-    greedy "$scratch/low" "$scratch/low.gguf" with-lora f32 "$scratch/low.lora.gguf" || failed=1
+    greedy "$scratch/low-lora" "$scratch/low-lora.gguf" with-lora f32 "$scratch/low-lora.lora.gguf" || failed=1
     greedy "$scratch/low.gguf" "$scratch/low.gguf" alone-int8 int8 || failed=1
     return $failed
 }

@@ -35,6 +35,7 @@ final class FolderFinish {
     private static final Map<String, String> METADATA_V1 = Map.of("format", "pt", "checkpoint_format", GptqConfig.V1);
 
     private final QuantizedFolder folder;
+    private boolean actOrder;
 
     FolderFinish(QuantizedFolder folder) {
         this.folder = folder;
@@ -67,7 +68,8 @@ final class FolderFinish {
             config.set("quantization_config", aqlm);
         }
         if (summary.hasPacked()) {
-            ObjectNode quantization = QuantizationJson.of(summary, symmetric, less1 ? GptqConfig.V1 : GptqConfig.V2);
+            ObjectNode quantization =
+                    QuantizationJson.of(summary, symmetric, actOrder, less1 ? GptqConfig.V1 : GptqConfig.V2);
             JsonFiles.write(folder.path().resolve("quantize_config.json"), quantization);
             config.set("quantization_config", quantization);
         }
@@ -108,6 +110,7 @@ final class FolderFinish {
                 }
                 int offset = shard.metadata().equals(METADATA_V1) ? 1 : 0;
                 symmetric &= FolderSummary.isSymmetric(block, folder.config(), store, offset);
+                actOrder |= FolderSummary.isActOrder(block, folder.config(), store);
             }
         }
         return symmetric;

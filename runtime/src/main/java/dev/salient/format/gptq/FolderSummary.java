@@ -10,6 +10,8 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -23,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  */
 record FolderSummary(ModelConfig config, Map<LinearId, @Nullable Grid> grids) {
     static final String CONFIG = "config.json";
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** The grid of a packed module; null where it is not packed. */
     static @Nullable Grid findGrid(TensorStore store, String module, int in) throws FormatException {
@@ -68,6 +71,23 @@ record FolderSummary(ModelConfig config, Map<LinearId, @Nullable Grid> grids) {
             }
         }
         return true;
+    }
+
+    /** Whether groups of any linear of a block are of channels that do not lie beside each other. */
+    static boolean isActOrder(int block, ModelConfig config, TensorStore store) throws FormatException {
+        for (Linear linear : Linear.values()) {
+            String module = HfNames.module(new LinearId(block, linear));
+            Grid grid = findGrid(store, module, linear.in(config));
+            if (grid != null) {
+                MemorySegment groups = store.expect(module + ".g_idx").expectRaw(StoredType.I32, linear.in(config));
+                for (int i = 0; i < linear.in(config); i++) {
+                    if (groups.get(INT, (long) i * Integer.BYTES) != i / grid.groupSize()) {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
     }
 
     static int[] dimensions(StoredTensor tensor) {

@@ -93,7 +93,7 @@ public final class GptqExport {
                         "%s: got %s, whose scales are in blocks, want a grid of scale and zero point%s",
                         place, blocks.format(), ALTERNATIVES);
             case AdditiveCodebook codebooks -> throw Payloads.codebooks(place);
-            case Reordered reordered -> throw Payloads.actOrder(place);
+            case Reordered reordered -> check(place, reordered.base());
             case LowRank adapted -> {
                 checkHalf(place + " adapter a", adapted.a());
                 checkHalf(place + " adapter b", adapted.b());

@@ -33,8 +33,12 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
         return in % 8 == 0 && (long) in * bits % Integer.SIZE == 0 && (long) out * bits % Integer.SIZE == 0;
     }
 
-    /** Packs a weight, zero points as they are. */
-    static GptqPacking pack(GroupAffine weight, Arena arena) {
+    /**
+     * Packs a weight, zero points as they are.
+     *
+     * @param channels [in], the input channel of each of its columns; null: in order
+     */
+    static GptqPacking pack(GroupAffine weight, int @Nullable [] channels, Arena arena) {
         require(
                 fits(weight.out(), weight.in(), weight.bits()),
                 "GPTQ: got [%d, %d] in %d bits, want rows and columns that fill whole 32-bit words",
@@ -48,14 +52,16 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
                 arena.allocate((long) groups * out * weight.bits() / Byte.SIZE),
                 arena.allocate(weight.scales().byteSize()));
         int words = Math.toIntExact((long) weight.in() * weight.bits() / Integer.SIZE);
-        int[] row = new int[words];
+        int[] columns = channels == null ? null : inverse(channels);
+        int[] row = new int[words + 1]; // a code may end in the word after its own
         for (int o = 0; o < out; o++) {
             MemorySegment.copy(weight.codes(), INT, (long) o * words * Integer.BYTES, row, 0, words);
             for (int g = 0; g < groups; g++) {
                 packing.setGroup(weight, o, g, row);
             }
+            int[] stored = columns == null ? row : reordered(row, weight.bits(), columns);
             for (int w = 0; w < words; w++) {
-                packing.codes.set(INT, ((long) w * out + o) * Integer.BYTES, row[w]);
+                packing.codes.set(INT, ((long) w * out + o) * Integer.BYTES, stored[w]);
             }
         }
         return packing;
@@ -144,23 +150,37 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
 
     /** Puts the codes of every row into the order of these channels. */
     private static void reorder(MemorySegment rows, Sizes sizes, int[] channels) {
-        int bits = sizes.bits;
-        int words = Math.toIntExact((long) sizes.in * bits / Integer.SIZE);
+        int words = Math.toIntExact((long) sizes.in * sizes.bits / Integer.SIZE);
         IntStream.range(0, sizes.out).parallel().forEach(row -> {
-            int[] from = new int[words + 1]; // a code may end in the word after its own
-            int[] to = new int[words + 1];
+            int[] from = new int[words + 1];
             MemorySegment.copy(rows, INT, (long) row * words * Integer.BYTES, from, 0, words);
-            for (int i = 0; i < channels.length; i++) {
-                long bit = (long) channels[i] * bits;
-                long low = from[(int) (bit >>> 5)] & 0xFFFFFFFFL;
-                long both = low | ((long) from[(int) (bit >>> 5) + 1] << 32);
-                long code = (both >>> (bit & 31)) & ((1 << bits) - 1);
-                long place = (long) i * bits;
-                to[(int) (place >>> 5)] |= (int) (code << (place & 31));
-                to[(int) (place >>> 5) + 1] |= (int) ((code << (place & 31)) >>> 32);
-            }
+            int[] to = reordered(from, sizes.bits, channels);
             MemorySegment.copy(to, 0, rows, INT, (long) row * words * Integer.BYTES, words);
         });
+    }
+
+    /** A stream of codes in which the i-th is the {@code places[i]}-th of this one; both have a word more than they need. */
+    private static int[] reordered(int[] from, int bits, int[] places) {
+        int[] to = new int[from.length];
+        for (int i = 0; i < places.length; i++) {
+            long bit = (long) places[i] * bits;
+            long low = from[(int) (bit >>> 5)] & 0xFFFFFFFFL;
+            long both = low | ((long) from[(int) (bit >>> 5) + 1] << 32);
+            long code = (both >>> (bit & 31)) & ((1 << bits) - 1);
+            long place = (long) i * bits;
+            to[(int) (place >>> 5)] |= (int) (code << (place & 31));
+            to[(int) (place >>> 5) + 1] |= (int) ((code << (place & 31)) >>> 32);
+        }
+        return to;
+    }
+
+    /** Where each number of 0 to n - 1 stands. */
+    static int[] inverse(int[] order) {
+        int[] places = new int[order.length];
+        for (int i = 0; i < order.length; i++) {
+            places[order[i]] = i;
+        }
+        return places;
     }
 
     private void transposeWords(MemorySegment rows, int out, int words) {

@@ -24,6 +24,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** Weights as the tensors that stand for them in a file. */
 final class Payloads {
@@ -39,12 +40,12 @@ final class Payloads {
     /** The tensors of a linear: packed, or plain. */
     static Map<String, Payload> linear(String module, PackedWeight weight, Arena arena) {
         return switch (weight) {
-            case GroupAffine affine -> packed(module, affine, arena);
+            case GroupAffine affine -> packed(module, affine, null, arena);
             case Dense dense -> Map.of(module + ".weight", of(dense.values()));
             case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
             case SuperBlocks blocks -> Map.of(module + ".weight", dense(blocks));
             case AdditiveCodebook codebooks -> AqlmLinears.tensors(module, codebooks);
-            case Reordered reordered -> throw actOrder(module);
+            case Reordered reordered -> packed(module, reordered.base(), reordered.channels(), arena);
             case LowRank adapted ->
                 throw new IllegalArgumentException(
                         "%s: got an adapter of rank %d, want the weight below it".formatted(module, adapted.rank()));
@@ -58,15 +59,9 @@ final class Payloads {
                         .formatted(place));
     }
 
-    /** What is said of a weight that this writer has no form for. */
-    static IllegalArgumentException actOrder(String place) {
-        return new IllegalArgumentException(
-                "%s: got groups in act-order, which is read but not written; want --to hf, or --to gguf"
-                        .formatted(place));
-    }
-
-    private static Map<String, Payload> packed(String module, GroupAffine weight, Arena arena) {
-        GptqPacking packing = GptqPacking.pack(weight, arena);
+    private static Map<String, Payload> packed(
+            String module, GroupAffine weight, int @Nullable [] channels, Arena arena) {
+        GptqPacking packing = GptqPacking.pack(weight, channels, arena);
         int groups = weight.groupsPerRow();
         Map<String, Payload> tensors = new LinkedHashMap<>();
         tensors.put(
@@ -78,7 +73,8 @@ final class Payloads {
         tensors.put(module + ".scales", Payload.of(StoredType.F16, Shape.of(groups, weight.out()), packing.scales()));
         MemorySegment order = arena.allocate((long) weight.in() * Integer.BYTES);
         for (int i = 0; i < weight.in(); i++) {
-            order.set(INT, (long) i * Integer.BYTES, i / weight.groupSize());
+            int channel = channels == null ? i : channels[i];
+            order.set(INT, (long) channel * Integer.BYTES, i / weight.groupSize());
         }
         tensors.put(module + ".g_idx", Payload.of(StoredType.I32, Shape.of(weight.in()), order));
         return tensors;

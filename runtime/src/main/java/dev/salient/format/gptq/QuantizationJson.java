@@ -20,14 +20,14 @@ final class QuantizationJson {
 
     private QuantizationJson() {}
 
-    static ObjectNode of(FolderSummary summary, boolean symmetric, String version) {
+    static ObjectNode of(FolderSummary summary, boolean symmetric, boolean actOrder, String version) {
         Grid common = summary.commonGrid();
         ObjectNode json = JsonNodeFactory.instance.objectNode();
         json.put("quant_method", "gptq");
         json.put("checkpoint_format", version);
         json.put("bits", common.bits());
         json.put("group_size", common.groupSize());
-        json.put("desc_act", false);
+        json.put("desc_act", actOrder);
         json.put("sym", symmetric);
         json.put("lm_head", false);
         json.put("pack_dtype", "int32");

@@ -1,7 +1,6 @@
 package dev.salient.format.gptq;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.salient.format.Checkpoint;
@@ -21,6 +20,7 @@ import dev.salient.model.PackedLanguageModel;
 import dev.salient.packed.Dense;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
+import dev.salient.tensor.DType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -37,7 +37,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -213,15 +212,25 @@ class ActOrderTest {
         return logits;
     }
 
-    @Test
-    void writingItAsGptqIsRefused() throws IOException {
-        write(2, false);
+    /** Byte for byte what the folder has that was brought into that order bit by bit, and said in its configuration. */
+    @ParameterizedTest(name = "{0} bits, adapters: {1}")
+    @CsvSource({"2, false", "3, false", "4, true", "8, false"})
+    void itIsWrittenAsItWasRead(int bits, boolean adapters) throws IOException {
+        write(bits, adapters);
+        Path again = temporary.resolve("again");
         try (Checkpoint checkpoint = Checkpoints.open(temporary.resolve("q"))) {
-            assertThatThrownBy(() -> Payloads.linear(
-                            "some.module", checkpoint.weights().blocks().get(0).linear(Linear.Q), Arena.ofAuto()))
-                    .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessage("some.module: got groups in act-order, which is read but not written; want --to hf, or"
-                            + " --to gguf");
+            GptqExport.of(checkpoint, ZeroPoints.GPTQ_V2, DType.F16).write(again, "", block -> {});
+        }
+        for (int block = 0; block < 2; block++) {
+            Path shard = Path.of("model-%05d-of-00003.safetensors".formatted(block + 1));
+            assertThat(again.resolve(shard))
+                    .hasSameBinaryContentAs(temporary.resolve("q").resolve(shard));
+        }
+        assertThat(again.resolve("config.json")).content().containsPattern("\"desc_act\"\\s*:\\s*true");
+        try (Checkpoint want = Checkpoints.open(temporary.resolve("q"));
+                Checkpoint got = Checkpoints.open(again)) {
+            int[] ids = new Random(3).ints(21, 0, 40).toArray();
+            assertThat(logits(got.weights(), ids)).isDeepEqualTo(logits(want.weights(), ids));
         }
     }
 }

@@ -35,7 +35,7 @@ class GptqPackingTest {
         GroupAffine weight = new RandomModel(bits).affine(64, 96, Grid.any(bits, groupSize));
         float[] row = new float[96];
         try (Arena arena = Arena.ofConfined()) {
-            GptqPacking packing = GptqPacking.pack(weight, arena);
+            GptqPacking packing = GptqPacking.pack(weight, null, arena);
             for (int o = 0; o < 64; o++) {
                 weight.decodeRow(o, row, 0);
                 for (int i = 0; i < 96; i++) {
@@ -53,7 +53,7 @@ class GptqPackingTest {
                 }
             }
             GroupAffine back = packing.unpack(new GptqPacking.Sizes(64, 96, bits, groupSize), null, 0, arena);
-            GptqPacking again = GptqPacking.pack(back, arena);
+            GptqPacking again = GptqPacking.pack(back, null, arena);
             assertThat(again.codes().mismatch(packing.codes())).isEqualTo(-1);
             assertThat(again.zeros().mismatch(packing.zeros())).isEqualTo(-1);
             assertThat(again.scales().mismatch(packing.scales())).isEqualTo(-1);
@@ -71,7 +71,7 @@ class GptqPackingTest {
         }
         GroupAffine weight = new GroupAffine(16, 16, 2, 16, codes, scales, zeros);
         try (Arena arena = Arena.ofConfined()) {
-            GptqPacking packing = GptqPacking.pack(weight, arena);
+            GptqPacking packing = GptqPacking.pack(weight, null, arena);
             assertThat(packing.codes().byteSize()).isEqualTo(64);
             assertThat(packing.codes().get(INT, 0)).isEqualTo(0xE4E4E4E4);
             assertThat(packing.codes().get(INT, 4)).isEqualTo(0x1B1B1B1B);
@@ -85,7 +85,7 @@ class GptqPackingTest {
     void rowsThatDoNotFillWordsAreRefused() {
         GroupAffine weight = new RandomModel(1).affine(4, 8, Grid.any(2, 8));
         try (Arena arena = Arena.ofConfined()) {
-            assertThatThrownBy(() -> GptqPacking.pack(weight, arena))
+            assertThatThrownBy(() -> GptqPacking.pack(weight, null, arena))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessage("GPTQ: got [4, 8] in 2 bits, want rows and columns that fill whole 32-bit words");
         }
