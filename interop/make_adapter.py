@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Puts a random adapter, made and written by PEFT, into a folder that Salient wrote.
 
-    make_adapter.py DENSE FOLDER [dora]    DENSE: the same model as plain numbers, which Transformers loads
+    make_adapter.py DENSE FOLDER lora|dora [SIZE]
+
+DENSE: the same model as plain numbers, which Transformers loads; SIZE: of the matrices' numbers (default 0.01).
 """
 
 import sys
@@ -11,8 +13,9 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 torch.manual_seed(0)
-dense, folder = sys.argv[1:3]
-dora = sys.argv[3:] == ["dora"]
+dense, folder, kind = sys.argv[1:4]
+dora = kind == "dora"
+size = float(sys.argv[4]) if len(sys.argv) > 4 else 0.01
 model = AutoModelForCausalLM.from_pretrained(dense, dtype=torch.float32)
 config = LoraConfig(
     r=8, lora_alpha=16, target_modules=["q_proj", "o_proj", "down_proj"], rank_pattern={"layers.1.mlp.down_proj": 4}, use_dora=dora
@@ -24,5 +27,5 @@ for name, parameter in model.named_parameters():
         if "magnitude" in name:
             parameter.data = (parameter * torch.empty_like(parameter).uniform_(0.9, 1.1)).half()
         else:
-            parameter.data = (torch.randn_like(parameter) * 0.01).half()
+            parameter.data = (torch.randn_like(parameter) * size).half()
 model.save_pretrained(folder + "/adapter")

@@ -71,7 +71,10 @@ quantized() { # name, options: quantizes once
     [ -f "$scratch/$name.logits" ] || logits "$name"
 }
 
-rounded() { quantized rtn --method rtn --bits 2 --samples 4 --keep-budget 0.11; }
+rounded() {
+    stories
+    quantized rtn --method rtn --bits 2 --samples 4 --keep-budget 0.11 --calibration "$TEXT"
+}
 
 dense() {
     [ -d "$scratch/original" ] || export_to "$model" hf original
@@ -122,7 +125,7 @@ part_adapters() { # that PEFT wrote
     for kind in lora dora; do
         rm -rf "$scratch/$kind"
         cp -r "$scratch/rtn" "$scratch/$kind"
-        python_part interop/make_adapter.py "$scratch/rtn-f32" "$scratch/$kind" $([ $kind = lora ] || echo $kind)
+        python_part interop/make_adapter.py "$scratch/rtn-f32" "$scratch/$kind" $kind
         logits $kind
         export_to "$scratch/$kind" hf $kind-merged --dtype f32
         check hf $kind-merged $kind
@@ -189,7 +192,7 @@ part_kquants() { # llama-quantize's types, perplexities by both programs
         theirs=$("$scratch/llama/bin/llama-perplexity" -m "$file" -f "$scratch/demo/original/demo-evaluation.txt" -c 256 -b 256 2>&1 |
             sed -n 's/.*Final estimate: PPL = \([0-9.]*\).*/\1/p')
         ours=$(./salient perplexity "$file" --text "$scratch/demo/original/demo-evaluation.txt" --window 256 --scoring llama.cpp --json |
-            "$scratch/venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["perplexity"]["value"])')
+            "$scratch/venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["perplexity"])')
         "$scratch/venv/bin/python" -c "
 import sys
 apart = abs($ours / $theirs - 1)
@@ -218,7 +221,7 @@ part_llama() { # the same 2-bit file in both, alone and with a LoRA file
     export_to "$low" hf low-f32 --dtype f32
     rm -rf "$scratch/low-lora"
     cp -r "$low" "$scratch/low-lora"
-    python_part interop/make_adapter.py "$scratch/low-f32" "$scratch/low-lora"
+    python_part interop/make_adapter.py "$scratch/low-f32" "$scratch/low-lora" lora 0.03 # far more than llama.cpp's rounding
     export_to "$scratch/low-lora" gguf low-lora.gguf
     greedy "$scratch/low.gguf" "$scratch/low.gguf" alone f32 || failed=1
     greedy "$scratch/low-lora" "$scratch/low-lora.gguf" with-lora f32 "$scratch/low-lora.lora.gguf" || failed=1
