@@ -7,14 +7,27 @@ import static dev.salient.method.Settings.require;
  *
  * @param rank 0 for none
  * @param start what they add before training
+ * @param budget bits per weight, of all the model's block linears, that ranks of their own are bought with; 0: all have the same rank
  */
-public record Adapters(Kind kind, int rank, double alpha, Start start) {
+public record Adapters(Kind kind, int rank, double alpha, Start start, double budget) {
     /** No adapters. */
     public static final Adapters NONE = new Adapters(Kind.LORA, 0, 1, Start.ZERO);
 
     public Adapters {
         require(rank >= 0, "rank: got %d, want 0 or more", rank);
         require(alpha > 0, "alpha: got %s, want more than 0", alpha);
+        require(budget >= 0, "--rank-budget: got %s, want 0 or more", budget);
+        require(budget == 0 || rank > 0, "--rank-budget: got no adapters, want --method apiq, apiq-lw or sapr");
+    }
+
+    /** Adapters of one rank. */
+    public Adapters(Kind kind, int rank, double alpha, Start start) {
+        this(kind, rank, alpha, start, 0);
+    }
+
+    /** The same with another rank and the same scaling. */
+    public Adapters withRank(int other) {
+        return other == 0 ? new Adapters(kind, 0, alpha, start) : new Adapters(kind, other, scaling() * other, start);
     }
 
     /** What the product B A is multiplied with. */

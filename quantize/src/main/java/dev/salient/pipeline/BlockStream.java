@@ -50,12 +50,14 @@ final class BlockStream {
      * What does not change from block to block.
      *
      * @param kept linears with a grid of their own
+     * @param ranks of adapters, where linears have ranks of their own; empty: all have the method's
      * @param windows calibration samples, token ids, all of one length; empty for a method without data
      * @param spill a folder for hidden states that are not to stay in memory, or null
      */
     record Settings(
             Method method,
             Map<LinearId, Grid> kept,
+            Map<LinearId, Integer> ranks,
             List<int[]> windows,
             long seed,
             TorchDevice device,
@@ -240,7 +242,8 @@ final class BlockStream {
                                 clean,
                                 degraded,
                                 scratch,
-                                keptOf(index),
+                                ofBlock(index, settings.kept),
+                                ofBlock(index, settings.ranks),
                                 saliency,
                                 rope,
                                 settings.device,
@@ -317,14 +320,14 @@ final class BlockStream {
                 TorchLanguageModel.loadExactBlock(model.config(), index, packed, settings.device));
     }
 
-    private Map<Linear, Grid> keptOf(int block) {
-        Map<Linear, Grid> kept = new EnumMap<>(Linear.class);
-        settings.kept.forEach((id, grid) -> {
+    private static <T> Map<Linear, T> ofBlock(int block, Map<LinearId, T> all) {
+        Map<Linear, T> own = new EnumMap<>(Linear.class);
+        all.forEach((id, value) -> {
             if (id.block() == block) {
-                kept.put(id.linear(), grid);
+                own.put(id.linear(), value);
             }
         });
-        return kept;
+        return own;
     }
 
     private Activations allocate(Activations.Size size, String name) throws IOException {

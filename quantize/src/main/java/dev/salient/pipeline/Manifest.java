@@ -105,6 +105,7 @@ final class Manifest {
                         .put("kind", own.adapters().kind().name())
                         .put("rank", own.adapters().rank())
                         .put("alpha", own.adapters().alpha())
+                        .put("budget", own.adapters().budget())
                         .put("start", own.adapters().start().name());
                 json.putObject("heldOut")
                         .put("windows", own.heldOut().windows())

@@ -9,6 +9,7 @@ import dev.salient.model.ModelConfig;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a run will come to, computed before it starts.
@@ -35,18 +36,35 @@ public record Plan(
 
     /** Bits per weight of the block linears, by the grids alone. */
     static double bitsPerWeight(ModelConfig config, Method method, Map<LinearId, Grid> kept) {
+        return bitsPerWeight(config, method, kept, Map.of());
+    }
+
+    /**
+     * Bits per weight of the block linears.
+     *
+     * @param ranks of adapters, where linears have ranks of their own
+     */
+    static double bitsPerWeight(
+            ModelConfig config, Method method, Map<LinearId, Grid> kept, Map<LinearId, Integer> ranks) {
         double bits = 0;
         for (int block = 0; block < config.blockCount(); block++) {
             for (Linear linear : Linear.values()) {
                 long out = linear.out(config);
                 long in = linear.in(config);
-                Grid own = kept.get(new LinearId(block, linear));
+                LinearId id = new LinearId(block, linear);
+                Grid own = kept.get(id);
                 Grid grid = own == null ? method.grid() : own;
                 bits += grid.bitsPerWeight((int) out, (int) in) * out * in;
-                bits += own == null ? method.adapterBits(out, in) : 0;
+                bits += own == null ? adapterBits(method, ranks.get(id), out, in) : 0;
             }
         }
         return bits / config.linearWeightCount();
+    }
+
+    private static long adapterBits(Method method, @Nullable Integer rank, long out, long in) {
+        return rank != null && method instanceof Method.PartialRetraining own
+                ? own.adapters().withRank(rank).bits(out, in)
+                : method.adapterBits(out, in);
     }
 
     /** Operations of the matrix products: forward, gradient by inputs, gradient by weights of every step. */

@@ -128,13 +128,16 @@ public final class QuantizationRun {
                 "--target-bpw: got %s, want at least %.3f, what the method's grid takes",
                 settings.targetBits(),
                 Plan.bitsPerWeight(config, settings.method(), settings.kept()));
-        boolean chooses = settings.budget() > 0 || settings.targetBits() > 0;
+        boolean buys = settings.targetBits() > 0 || rankBudget() > 0;
+        boolean chooses = settings.budget() > 0 || buys;
         List<int[]> windows = looksAtData || chooses ? windows(folder) : List.of();
         String modelHash = Checkpoints.hash(settings.model());
-        SaliencyPass.Result early = settings.targetBits() > 0 ? saliency(windows, modelHash) : null;
-        Map<LinearId, Grid> kept = new KeptLinears(original.weights(), settings, device).of(windows, early, listener);
+        SaliencyPass.Result early = buys ? saliency(windows, modelHash) : null;
+        Map<LinearId, Grid> kept = new KeptLinears(original.weights(), settings, device)
+                .of(windows, settings.targetBits() > 0 ? early : null, listener);
+        Map<LinearId, Integer> ranks = early == null || rankBudget() == 0 ? Map.of() : ranks(early.file(), kept);
         folder.settle(Manifest.of(settings, kept, modelHash, SaliencyPass.hash(windows)));
-        Plan plan = plan(kept);
+        Plan plan = plan(kept, ranks);
         listener.planned(plan);
         requireRoom(plan);
         SaliencyPass.Result found = early == null && needsFisher() ? saliency(windows, modelHash) : early;
@@ -147,6 +150,7 @@ public final class QuantizationRun {
                 BlockStream.Settings all = new BlockStream.Settings(
                         settings.method(),
                         kept,
+                        ranks,
                         training,
                         settings.seed(),
                         device,
@@ -225,7 +229,22 @@ public final class QuantizationRun {
     }
 
     private boolean needsSaliency() {
-        return settings.targetBits() > 0 || needsFisher();
+        return settings.targetBits() > 0 || rankBudget() > 0 || needsFisher();
+    }
+
+    private double rankBudget() {
+        return settings.method() instanceof Method.PartialRetraining retraining
+                ? retraining.adapters().budget()
+                : 0;
+    }
+
+    /** The rank of each linear that is not kept. */
+    private Map<LinearId, Integer> ranks(FisherFile fisher, Map<LinearId, Grid> kept) throws IOException {
+        Method.PartialRetraining method = (Method.PartialRetraining) settings.method();
+        RankBudget budget = new RankBudget(original.weights(), method.grid(), method.adapters(), device);
+        Map<LinearId, Integer> ranks = budget.ranks(fisher, kept.keySet(), listener);
+        listener.note("ranks: " + ranks);
+        return ranks;
     }
 
     private boolean needsFisher() {
@@ -234,13 +253,13 @@ public final class QuantizationRun {
                 && retraining.preservation().saliency().looksAtGradients();
     }
 
-    private Plan plan(Map<LinearId, Grid> kept) {
+    private Plan plan(Map<LinearId, Grid> kept, Map<LinearId, Integer> ranks) {
         RunSettings.Calibration calibration = settings.calibration();
         int samples = calibration.samples() + heldOut();
         long streams = Plan.streamBytes(config, samples, calibration.tokens());
         long working = Plan.workingBytes(config, settings.method(), samples, calibration.tokens());
         boolean spills = streams + working > settings.machine().memoryBytes();
-        double bits = Plan.bitsPerWeight(config, settings.method(), kept);
+        double bits = Plan.bitsPerWeight(config, settings.method(), kept, ranks);
         long saliency = needsSaliency() ? config.linearWeightCount() * Float.BYTES : 0;
         long states = needsSaliency()
                 ? (long) calibration.saliencySamples()

@@ -41,6 +41,11 @@ public record RunSettings(
         require(targetBits >= 0, "--target-bpw: got %s, want more than 0", targetBits);
         require(budget >= 0, "budget: got %s bits per weight, want 0 or more", budget);
         require(
+                targetBits == 0
+                        || !(method instanceof Method.PartialRetraining own)
+                        || own.adapters().budget() == 0,
+                "--rank-budget: got --target-bpw too, want one of them: both spend bits by the same saliency");
+        require(
                 !(method instanceof Method.Aqlm) || (kept.isEmpty() && budget == 0 && targetBits == 0),
                 "aqlm: got linears to keep in more bits, or bits to spend on some (--keep, --keep-budget, --target-bpw), want"
                         + " neither: AQLM's format has codebooks of one size for all linears");

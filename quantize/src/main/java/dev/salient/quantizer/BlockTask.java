@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param degraded what the quantized blocks before feed it
  * @param scratch as large; overwritten
  * @param kept linears that get a grid of their own instead of the method's, and no adapter
+ * @param ranks of the adapters, where linears have ranks of their own; empty: all have the method's
  * @param saliency F of each linear, [out, in]; empty where the method needs none
  */
 public record BlockTask(
@@ -27,7 +28,23 @@ public record BlockTask(
         Activations degraded,
         Activations scratch,
         Map<Linear, Grid> kept,
+        Map<Linear, Integer> ranks,
         Map<Linear, Tensor> saliency,
         Rope rope,
         TorchDevice device,
-        long seed) {}
+        long seed) {
+    /** A block whose adapters have the method's rank. */
+    public BlockTask(
+            int index,
+            TorchLanguageModel.Block original,
+            Activations clean,
+            Activations degraded,
+            Activations scratch,
+            Map<Linear, Grid> kept,
+            Map<Linear, Tensor> saliency,
+            Rope rope,
+            TorchDevice device,
+            long seed) {
+        this(index, original, clean, degraded, scratch, kept, Map.of(), saliency, rope, device, seed);
+    }
+}

@@ -59,7 +59,10 @@ public final class PartialRetrainer {
         Tensor weight = task.original().weight(linear);
         Grid grid = task.kept().get(linear);
         if (grid == null) {
-            trained.put(linear, TrainedLinear.of(weight, energy, method, task.device(), random));
+            Integer own = task.ranks().get(linear);
+            Adapters adapters =
+                    own == null ? method.adapters() : method.adapters().withRank(own);
+            trained.put(linear, TrainedLinear.of(weight, energy, method, adapters, task.device(), random));
         } else {
             finish(linear, RoundToNearest.quantize(weight, grid, method.start(), task.device()));
         }

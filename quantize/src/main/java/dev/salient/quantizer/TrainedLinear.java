@@ -40,17 +40,18 @@ public record TrainedLinear(
      *
      * @param original [out, in]
      * @param energy mean of x_i^2, [in], for adapters that start by the inputs; else null
+     * @param adapters of this linear: the method's, or with a rank of their own
      */
     static TrainedLinear of(
             Tensor original,
             @Nullable Tensor energy,
             PartialRetraining method,
+            Adapters adapters,
             TorchDevice device,
             SplittableRandom random) {
         ClippedGroups frozen = ClippedGroups.of(original, method.grid(), method.start(), device);
         ClippedGroups groups = method.trainsWeights() ? frozen.withTrainedWeight() : frozen;
         Place place = method.preservation().place();
-        Adapters adapters = method.adapters();
         if (adapters.rank() == 0) {
             return new TrainedLinear(groups, null, null, place);
         }

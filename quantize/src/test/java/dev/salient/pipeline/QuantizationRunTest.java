@@ -313,6 +313,45 @@ class QuantizationRunTest {
         assertThat(losses.getLast().asDouble()).isLessThan(losses.getFirst().asDouble());
     }
 
+    /** Ranks of their own are trained, stored, counted and read again, within the budget and not all alike; linears that are kept have none. */
+    @Test
+    void ranksAreBoughtWithinTheBudget() throws IOException {
+        Method.PartialRetraining base = heldOut(Method.Scope.BLOCK, 0);
+        Method method = new Method.PartialRetraining(
+                base.grid(),
+                base.start(),
+                new Adapters(Adapters.Kind.LORA, 4, 16, Adapters.Start.LQER, 1.0),
+                base.scope(),
+                base.weighting(),
+                base.preservation(),
+                base.stages(),
+                base.heldOut());
+        double bits = QuantizationRun.run(settings("ranks", method, false), new Silent())
+                .bitsPerWeight();
+        java.util.Set<Integer> ranks = new java.util.TreeSet<>();
+        double spent = 0;
+        try (Checkpoint written = Checkpoints.open(folder.resolve("ranks"))) {
+            assertThat(Checkpoints.describe(written).bitsPerWeight()).isCloseTo(bits, within(1e-9));
+            for (BlockWeights block : written.weights().blocks()) {
+                for (Linear linear : Linear.values()) {
+                    int rank = 0;
+                    if (block.linear(linear) instanceof LowRank adapted) {
+                        rank = adapted.rank();
+                        assertThat(adapted.scaling()).isEqualTo(4);
+                        spent += 16.0 * rank * (adapted.out() + adapted.in());
+                    }
+                    ranks.add(rank);
+                }
+            }
+            assertThat(written.weights().blocks().get(1).linear(Linear.UP)).isInstanceOf(GroupAffine.class);
+            double budget = written.weights().config().linearWeightCount();
+            assertThat(spent).isBetween(0.9 * budget, budget);
+        }
+        assertThat(ranks).hasSizeGreaterThan(2);
+        assertThatThrownBy(() -> new Adapters(Adapters.Kind.LORA, 0, 16, Adapters.Start.ZERO, 1))
+                .hasMessage("--rank-budget: got no adapters, want --method apiq, apiq-lw or sapr");
+    }
+
     /** Of the first block, whose inputs are the same in all runs. */
     private double lastOutputLoss(String out) throws IOException {
         return outputLosses(out).getLast();

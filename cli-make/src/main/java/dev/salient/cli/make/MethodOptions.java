@@ -96,6 +96,14 @@ final class MethodOptions {
     @Option(names = "--rank", paramLabel = "N", description = "Rank of the adapters, 0 for none. Default: by preset.")
     private @Nullable Integer rank;
 
+    @Option(
+            names = "--rank-budget",
+            paramLabel = "BITS",
+            description =
+                    "Bits per weight, in all, for adapters: each linear gets the rank that its saliency is worth, instead of"
+                            + " --rank, by which alpha is still divided. Default: none, all have the same rank.")
+    private double rankBudget;
+
     @Option(names = "--alpha", paramLabel = "X", description = "Adapters are scaled by alpha / rank. Default: 16.")
     private double alpha = Preset.ALPHA;
 
@@ -273,7 +281,7 @@ final class MethodOptions {
         return new Method.PartialRetraining(
                 grid(),
                 where,
-                new Adapters(kind(adapter), ranks, alpha, adapterStart(adapterStart)),
+                new Adapters(kind(adapter), ranks, alpha, adapterStart(adapterStart), rankBudget),
                 name().equals("apiq-lw") ? Method.Scope.LINEARS : Method.Scope.BLOCK,
                 loss == null ? base.weighting() : weighting(loss),
                 preservation(base),
