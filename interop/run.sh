@@ -189,8 +189,9 @@ part_kquants() { # llama-quantize's types, perplexities by both programs
     for type in F16 Q2_K Q3_K_M Q4_K_M Q5_K_M Q6_K IQ4_NL Q4_0 Q4_1 Q5_0 Q5_1 Q8_0; do
         file=$scratch/k-$type.gguf
         "$scratch/llama/bin/llama-quantize" "$scratch/kf16.gguf" "$file" $type >"$scratch/check.log" 2>&1 || { tail -5 "$scratch/check.log"; exit 1; }
-        theirs=$("$scratch/llama/bin/llama-perplexity" -m "$file" -f "$scratch/demo/original/demo-evaluation.txt" -c 256 -b 256 2>&1 |
-            sed -n 's/.*Final estimate: PPL = \([0-9.]*\).*/\1/p')
+        # the mean so far after each window, the last of which is the estimate
+        theirs=$("$scratch/llama/bin/llama-perplexity" -m "$file" -f "$scratch/demo/original/demo-evaluation.txt" -c 256 -b 256 2>"$scratch/check.log" |
+            grep -oE '\[[0-9]+\][0-9.]+' | tail -1 | sed 's/.*\]//')
         ours=$(./salient perplexity "$file" --text "$scratch/demo/original/demo-evaluation.txt" --window 256 --scoring llama.cpp --json |
             "$scratch/venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["perplexity"])')
         "$scratch/venv/bin/python" -c "
