@@ -232,10 +232,8 @@ public record ModelComparison(String measure, List<Model> models) {
     }
 
     /** The page. */
-    public String page() {
-        Page page = new Page("Models compared");
-        figures(page);
-        return finish(page);
+    public String page() throws IOException {
+        return page(Map.of());
     }
 
     /**
@@ -247,10 +245,6 @@ public record ModelComparison(String measure, List<Model> models) {
         Page page = new Page("Models compared");
         figures(page);
         TuningCurves.figure(page, runs);
-        return finish(page);
-    }
-
-    private String finish(Page page) {
         page.table(
                 "All numbers; * marks the Pareto front by bits per weight",
                 List.of("model", measure, "95 % interval", "bits per weight", "MB of weights", "tokens a second"),

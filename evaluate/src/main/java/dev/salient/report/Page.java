@@ -13,6 +13,8 @@ import java.util.regex.Pattern;
 
 /** A page that grows from top to bottom: one HTML file that asks nothing of the network, well-formed as XML too. */
 final class Page {
+    private static final int COLOURS = 7;
+
     private static final String STYLE = style();
     private static final Pattern LINE_FEEDS = Pattern.compile("\n{4,}");
     private final StringBuilder body = new StringBuilder();
@@ -99,12 +101,16 @@ final class Page {
         return this;
     }
 
+    /** The attribute that gives the line of such a number, from 0, a colour of its own, as far as there are some. */
+    static String colour(int line) {
+        return "class=\"s%d\"".formatted(line % COLOURS + 1);
+    }
+
     /** Names of colours. */
     static String legend(List<String> names, int firstColour) {
         StringBuilder legend = new StringBuilder("<ul class=\"legend\">");
         for (int i = 0; i < names.size(); i++) {
-            legend.append(
-                    "<li><i class=\"s%d\"></i>%s</li>".formatted((firstColour + i - 1) % 7 + 1, escape(names.get(i))));
+            legend.append("<li><i %s></i>%s</li>".formatted(colour(firstColour + i - 1), escape(names.get(i))));
         }
         return legend.append("</ul>\n").toString();
     }

@@ -12,8 +12,6 @@ import java.util.TreeMap;
 
 /** How the held-out divergence went in several tunings end to end: a line a run, the mean over its seeds. */
 final class TuningCurves {
-    private static final int COLOURS = 7;
-
     private TuningCurves() {}
 
     /**
@@ -45,7 +43,7 @@ final class TuningCurves {
                         curves.values().stream().flatMap(List::stream).mapToDouble(Point::y)));
         int colour = 0;
         for (Map.Entry<String, List<Point>> curve : curves.entrySet()) {
-            plot.line(curve.getKey(), "class=\"s%d\"".formatted(colour++ % COLOURS + 1), curve.getValue());
+            plot.line(curve.getKey(), Page.colour(colour++), curve.getValue());
         }
         page.beginFigures();
         page.figure(

@@ -61,14 +61,19 @@ public final class TuneRun {
     private final Checkpoint original;
     private final Checkpoint quantized;
     private final ModelConfig config;
+    /** Of the original's file. */
+    private final String hash;
+
     private final List<Point> curve = new ArrayList<>();
 
-    private TuneRun(Settings settings, RunListener listener, Checkpoint original, Checkpoint quantized) {
+    private TuneRun(Settings settings, RunListener listener, Checkpoint original, Checkpoint quantized)
+            throws IOException {
         this.settings = settings;
         this.listener = listener;
         this.original = original;
         this.quantized = quantized;
         this.config = original.weights().config();
+        this.hash = Checkpoints.hash(settings.original());
     }
 
     /**
@@ -187,9 +192,7 @@ public final class TuneRun {
         List<int[]> windows = text.training()
                 .subList(0, Math.min(SALIENCY_WINDOWS, text.training().size()));
         FisherFile file = new SaliencyPass(
-                        original.weights(),
-                        Checkpoints.hash(settings.original()),
-                        settings.machine().cache())
+                        original.weights(), hash, settings.machine().cache())
                 .run(windows, device, listener)
                 .file();
         return block -> {
@@ -279,7 +282,9 @@ public final class TuneRun {
             for (int block = 0; block < packed.blocks().size(); block++) {
                 model.writeBlock(block, packed.blocks().get(block));
             }
-            model.writeEnds(packed);
+            if (first || settings.tuning().embeddingRate() > 0) {
+                model.writeEnds(packed);
+            }
         }
         curve.add(point);
         String line = String.format(Locale.ROOT, "step %d: held-out KL %.4f", point.step(), point.heldOut())
@@ -319,7 +324,7 @@ public final class TuneRun {
         json.remove("blocks");
         json.putObject("model")
                 .put("name", Checkpoints.name(settings.original()))
-                .put("sha256", Checkpoints.hash(settings.original()));
+                .put("sha256", hash);
         ObjectNode own = json.withArray("tunings").addObject();
         Tuning tuning = settings.tuning();
         own.put("salient", Manifest.version())

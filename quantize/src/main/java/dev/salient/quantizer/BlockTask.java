@@ -32,19 +32,4 @@ public record BlockTask(
         Map<Linear, Tensor> saliency,
         Rope rope,
         TorchDevice device,
-        long seed) {
-    /** A block whose adapters have the method's rank. */
-    public BlockTask(
-            int index,
-            TorchLanguageModel.Block original,
-            Activations clean,
-            Activations degraded,
-            Activations scratch,
-            Map<Linear, Grid> kept,
-            Map<Linear, Tensor> saliency,
-            Rope rope,
-            TorchDevice device,
-            long seed) {
-        this(index, original, clean, degraded, scratch, kept, Map.of(), saliency, rope, device, seed);
-    }
-}
+        long seed) {}

@@ -24,8 +24,10 @@ import org.bytedeco.pytorch.global.torch;
  * </pre>
  */
 public final class TrainedCodebooks {
-    /** Distances that are in memory at once: as many as a core's cache holds. */
-    private static final int PIECE = 1 << 18;
+    /** Distances that are in memory at once: on a processor as many as a core's cache holds, on a GPU as many as keep it busy. */
+    private static final long PIECE = 1 << 18;
+
+    private static final long GPU_PIECE = 1 << 27;
 
     /** Two vectors are never nearer than this, squared, lest they be reached by nothing. */
     private static final double SMALLEST = 1e-12;
@@ -146,6 +148,7 @@ public final class TrainedCodebooks {
      */
     public Tensor nearer(Tensor wanted, Tensor present) {
         Tensor nearer = present.clone();
+        List<Tensor> lengths = squaredLengths();
         int turns = grid.count() == 1 ? 1 : 2;
         long piece = piece();
         for (long from = 0; from < wanted.size(0); from += piece) {
@@ -153,19 +156,32 @@ public final class TrainedCodebooks {
             try (TorchScope scope = new TorchScope()) {
                 Tensor own = nearer.narrow(1, from, length);
                 for (int m = 0; m < turns * grid.count(); m++) {
-                    moveOne(m % grid.count(), wanted.narrow(0, from, length), own);
+                    int book = m % grid.count();
+                    moveOne(book, lengths.get(book), wanted.narrow(0, from, length), own);
                 }
             }
         }
         return nearer;
     }
 
-    private void moveOne(int m, Tensor wanted, Tensor own) {
+    /** Of each codebook's vectors, [entries]. */
+    private List<Tensor> squaredLengths() {
+        List<Tensor> lengths = new ArrayList<>();
+        for (int m = 0; m < grid.count(); m++) {
+            lengths.add(squaredLengths(vectors.select(0, m)));
+        }
+        return lengths;
+    }
+
+    private static Tensor squaredLengths(Tensor book) {
+        return book.square().sum(new long[] {1}, false, new ScalarTypeOptional());
+    }
+
+    private void moveOne(int m, Tensor lengths, Tensor wanted, Tensor own) {
         Tensor index = own.select(0, m).to(torch.ScalarType.Long);
         Tensor book = vectors.select(0, m);
         Tensor rest = wanted.sub(sums(own)).add_(book.index_select(0, index));
         // ||rest - c||^2 less what all c have in common; the present one where another is no nearer
-        Tensor lengths = book.square().sum(new long[] {1}, false, new ScalarTypeOptional());
         Tensor distances = rest.mm(book.t()).mul_(new Scalar(-2.0)).add_(lengths);
         T_TensorTensor_T least = torch.min(distances, 1, false);
         Tensor there = least.get0();
@@ -176,7 +192,7 @@ public final class TrainedCodebooks {
     }
 
     private long piece() {
-        return Math.max(1, PIECE / grid.entries());
+        return Math.max(1, (vectors.is_cuda() ? GPU_PIECE : PIECE) / grid.entries());
     }
 
     /**
@@ -188,7 +204,7 @@ public final class TrainedCodebooks {
      */
     public void moveByChance(int m, Tensor u, Tensor draws) {
         Tensor book = vectors.select(0, m);
-        Tensor lengths = book.square().sum(new long[] {1}, false, new ScalarTypeOptional());
+        Tensor lengths = squaredLengths(book);
         long piece = piece();
         for (long from = 0; from < u.size(0); from += piece) {
             long length = Math.min(piece, u.size(0) - from);

@@ -71,7 +71,7 @@ final class Distillation {
             List<List<Integer>> pieces = pieces(batch);
             Tensor[] states = new Tensor[pieces.size()];
             for (int w = 0; w < states.length; w++) {
-                states[w] = ends.embed(ids(pieces.get(w))).detach().clone();
+                states[w] = ends.embed(ids(pieces.get(w))).detach();
             }
             for (int index = 0; index < tuned.blocks().size(); index++) {
                 try (TorchScope outer = new TorchScope()) {
@@ -105,6 +105,7 @@ final class Distillation {
             Tensor[] gradients = new Tensor[pieces.size()];
             Tensor byHead =
                     tuned.head().requires_grad() ? torch.zeros_like(tuned.head().detach()) : null;
+            double tokens = batch.size() * (double) wanted.tokens();
             double sum = 0;
             for (int w = 0; w < pieces.size(); w++) {
                 Tensor last = forward(pieces.get(w), passed, w);
@@ -112,12 +113,10 @@ final class Distillation {
                 Tensor normed = normed(states, tuned);
                 Tensor byNormed = torch.empty_like(normed.detach());
                 sum += compare(wanted(pieces.get(w)), normed, tuned.head().detach(), byNormed, byHead);
-                double tokens = batch.size() * (double) wanted.tokens();
                 normed.mul(byNormed.mul_(new Scalar(1 / tokens))).sum().backward();
                 gradients[w] = states.grad().detach();
             }
             if (byHead != null) {
-                double tokens = batch.size() * (double) wanted.tokens();
                 tuned.head().mul(byHead.mul_(new Scalar(1 / tokens))).sum().backward(); // its gradient is byHead
             }
             for (int block = tuned.blocks().size() - 1; block >= 0; block--) {
@@ -134,7 +133,7 @@ final class Distillation {
                     tuned.embed(ids(pieces.get(w))).mul(gradients[w]).sum().backward();
                 }
             }
-            return sum / (batch.size() * (double) wanted.tokens());
+            return sum / tokens;
         }
     }
 

@@ -67,11 +67,8 @@ final class TunedBlock implements AutoCloseable {
                 TunedWeight own = switch (tuning.moves()) {
                     case SCALES -> new ScalesAndCodes(weight, true, null, null, device);
                     case STOCHASTIC -> new ScalesAndCodes(weight, true, tuning.codeSteps(), chance, device);
-                    case CODES ->
-                        new ScalesAndCodes(weight, false, tuning.codeSteps(), null, device)
-                                .startTowards(original.weight(linear));
-                    case PV ->
-                        new ScalesAndCodes(weight, true, tuning.codeSteps(), null, device)
+                    case CODES, PV ->
+                        new ScalesAndCodes(weight, tuning.moves() == Tuning.Moves.PV, tuning.codeSteps(), null, device)
                                 .startTowards(original.weight(linear));
                     case WEIGHTS -> new StraightThrough(weight, original.weight(linear), fakeQuant, device);
                 };
@@ -106,10 +103,7 @@ final class TunedBlock implements AutoCloseable {
         double sum = 0;
         for (Map.Entry<Linear, TunedWeight> entry : tuned.entrySet()) {
             try (TorchScope scope = new TorchScope()) {
-                sum += weighed(entry.getKey(), off(entry))
-                        .mul_(off(entry))
-                        .sum()
-                        .item_double();
+                sum += weighed(entry.getKey(), off(entry).square_()).sum().item_double();
             }
         }
         return sum;
@@ -119,10 +113,10 @@ final class TunedBlock implements AutoCloseable {
         return entry.getValue().values().detach().sub(original.weight(entry.getKey()));
     }
 
-    /** Overwrites differences with F times them. */
-    private Tensor weighed(Linear linear, Tensor off) {
+    /** Overwrites these numbers with F times them. */
+    private Tensor weighed(Linear linear, Tensor numbers) {
         Tensor f = saliency.get(linear);
-        return f == null ? off : off.mul_(f);
+        return f == null ? numbers : numbers.mul_(f);
     }
 
     /**

@@ -81,7 +81,7 @@ final class TunedCodebooks implements TunedWeight {
         }
     }
 
-    private static double rootMeanSquare(Tensor tensor) {
+    static double rootMeanSquare(Tensor tensor) {
         return tensor.detach().square().mean().sqrt().item_double();
     }
 

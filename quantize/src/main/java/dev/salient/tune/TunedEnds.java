@@ -54,8 +54,8 @@ final class TunedEnds implements AutoCloseable {
             return;
         }
         try (TorchScope scope = new TorchScope()) {
-            embeddingUnit = embedding.square().mean().sqrt().item_double();
-            headUnit = head.square().mean().sqrt().item_double();
+            embeddingUnit = TunedCodebooks.rootMeanSquare(embedding);
+            headUnit = TunedCodebooks.rootMeanSquare(head);
         }
         optimizer.add(embedding, EMBEDDING);
         optimizer.add(finalNorm, NORM);

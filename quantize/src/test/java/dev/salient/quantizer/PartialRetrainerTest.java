@@ -119,7 +119,7 @@ class PartialRetrainerTest {
             kept.remove(Linear.V);
             Map<Linear, Tensor> fisher = Map.of(Linear.V, CPU.floats(saliency, VALUES, HIDDEN));
             Rope rope = Rope.of(checkpoint.weights().config(), TOKENS, CPU);
-            return new BlockTask(0, block, streams[0], streams[1], streams[2], kept, fisher, rope, CPU, SEED);
+            return new BlockTask(0, block, streams[0], streams[1], streams[2], kept, Map.of(), fisher, rope, CPU, SEED);
         }
 
         /** What v is fed, and what it should give: RMSNorm of gain 1, and the original weight. */
@@ -360,6 +360,7 @@ class PartialRetrainerTest {
                     task.clean(),
                     task.degraded(),
                     task.scratch(),
+                    Map.of(),
                     Map.of(),
                     Map.of(),
                     task.rope(),

@@ -141,7 +141,8 @@ class TermsTest {
             }
             TorchLanguageModel.Block block = TorchLanguageModel.loadBlock(checkpoint.weights(), 0, CPU);
             Rope rope = Rope.of(checkpoint.weights().config(), 6, CPU);
-            BlockTask task = new BlockTask(0, block, clean, degraded, scratch, Map.of(), Map.of(), rope, CPU, 1);
+            BlockTask task =
+                    new BlockTask(0, block, clean, degraded, scratch, Map.of(), Map.of(), Map.of(), rope, CPU, 1);
             BlockOutput loss = new BlockOutput(
                     task,
                     TokenWeighting.PLAIN,

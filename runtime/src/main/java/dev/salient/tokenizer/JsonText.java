@@ -48,14 +48,15 @@ final class JsonText {
         }
     }
 
-    private void write(String string) {
+    private void write(String any) {
+        String string = RustTokenizer.wellFormed(any);
         text.append('"');
         int plain = 0;
         for (int i = 0; i < string.length(); i++) {
             char c = string.charAt(i);
             if (c < ' ' || c > '~' || c == '"' || c == '\\') {
                 text.append(string, plain, i);
-                escape(isAlone(string, i) ? '\uFFFD' : c);
+                escape(c);
                 plain = i + 1;
             }
         }
@@ -65,13 +66,6 @@ final class JsonText {
     private void escape(char c) {
         text.append("\\u").append(hexDigit(c >> 12)).append(hexDigit(c >> 8));
         text.append(hexDigit(c >> 4)).append(hexDigit(c));
-    }
-
-    private static boolean isAlone(String string, int i) {
-        char c = string.charAt(i);
-        return Character.isHighSurrogate(c)
-                ? i + 1 == string.length() || !Character.isLowSurrogate(string.charAt(i + 1))
-                : Character.isLowSurrogate(c) && (i == 0 || !Character.isHighSurrogate(string.charAt(i - 1)));
     }
 
     private static char hexDigit(int value) {

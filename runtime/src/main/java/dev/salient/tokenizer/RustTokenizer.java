@@ -80,7 +80,7 @@ final class RustTokenizer {
     }
 
     /** The text with U+FFFD for each half of a surrogate pair that stands alone: the library knows UTF-8 only. */
-    private static String wellFormed(String text) {
+    static String wellFormed(String text) {
         if (!hasLoneSurrogate(text)) {
             return text;
         }
