@@ -4,10 +4,13 @@ import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.packed.PackedWeight;
 import dev.salient.tensor.DType;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Locale;
 import java.util.stream.IntStream;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
@@ -37,6 +40,9 @@ public final class TorchDevice {
                 name.equals("cpu") || torch.cuda_is_available(),
                 "device %s: libtorch finds no CUDA here; start with SALIENT_CUDA=1 on a machine with an NVIDIA GPU and CUDA's libraries (docs/gpu.md), or use cpu",
                 name);
+        if (!name.equals("cpu")) {
+            unpackLinearAlgebra();
+        }
         if (name.startsWith("cuda:")) {
             int devices = torch.cuda_device_count();
             require(
@@ -47,6 +53,16 @@ public final class TorchDevice {
                     devices - 1);
         }
         return new TorchDevice(name);
+    }
+
+    /** libtorch opens this library by its name when it first decomposes a matrix on a GPU, from the folder where its others lie. */
+    private static void unpackLinearAlgebra() {
+        String folder = Loader.getPlatform() + Loader.loadProperties().getProperty("platform.extension", "");
+        try {
+            Loader.cacheResource(org.bytedeco.pytorch.presets.torch.class, folder + "/libtorch_cuda_linalg.so");
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     public boolean isCpu() {
