@@ -38,7 +38,7 @@ class QuantizeOptionsTest {
                 "--method  | awq         | --method: got awq, want sapr, apiq, apiq-lw, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn",
                 "--weight-rate | -1      | weight rate: got -1.0, want 0 or more",
                 "--bits    | 5           | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
-                "--grid    | nf4         | --grid: got nf4, want signed2, ternary, binary, dual-binary or affine",
+                "--grid    | nf4         | --grid: got nf4, want signed2, ternary, binary, affine, q2_k or dual-binary",
                 "--group-size | some     | --group-size: got some, want a whole number",
                 "--group-size | 8        | --group-size: got 8, want 32, 64, 128, 256 or row",
                 "--loss    | huber       | --loss: got huber, want plain, relative, root or pivot",
@@ -88,8 +88,10 @@ class QuantizeOptionsTest {
     void gridsOfFewLevelsHaveBitsOfTheirOwn() {
         assertThat(error("--grid=dual-binary", "--method=gptq"))
                 .isEqualTo(
-                        "salient: gptq: got a grid of two scalars a group, want one of a scale a group, or block-ap, apiq,"
+                        "salient: gptq: got a grid of two numbers a group, want one of a scale a group, or block-ap, apiq,"
                                 + " sapr, omniquant or rtn");
+        assertThat(error("--grid=q2_k", "--group-size=64"))
+                .isEqualTo("salient: --grid q2_k: got --group-size 64, want none: its groups are of 16");
         assertThat(error("--grid=binary", "--bits=2")).isEqualTo("salient: --grid binary: got --bits 2, want 1");
         assertThat(error("--grid=ternary", "--bits=1"))
                 .isEqualTo("salient: --grid ternary: got --bits 1, want 2: what its codes are packed in");

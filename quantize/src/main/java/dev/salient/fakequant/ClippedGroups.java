@@ -6,6 +6,9 @@ import dev.salient.method.Grid;
 import dev.salient.method.Method.Start;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupAffine.Levels;
+import dev.salient.packed.PackedWeight;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import org.bytedeco.pytorch.Scalar;
@@ -84,50 +87,95 @@ public record ClippedGroups(
      * Groups of a weight as it is stored, which is trained along: codes and scales start as they are, and within the
      * reach of its code each weight starts as near to what it should be as it can.
      *
+     * @param stored GroupAffine, or Q2_K, whose scales and minima start within a rounding of what they are
      * @param original [out, in]
      * @param ideal what the weight should be: the original, less what an adapter adds; [out, in], overwritten
      */
-    public static ClippedGroups ofStored(GroupAffine stored, Tensor original, float[] ideal, TorchDevice device) {
-        try (TorchScope scope = new TorchScope()) {
-            int out = stored.out();
-            int in = stored.in();
-            int size = stored.groupSize();
-            Levels levels = stored.levels();
-            int most = (1 << stored.bits()) - 1;
-            int largest = levels == Levels.ALL ? most : 2;
-            float[] max = new float[out * stored.groupsPerRow()];
-            float[] min = new float[max.length];
-            boolean signed = stored.bits() == 2;
-            for (int row = 0; row < out; row++) {
-                for (int g = 0; g < stored.groupsPerRow(); g++) {
-                    float signedScale = stored.scale(row, g);
-                    boolean mirrored = signedScale < 0;
-                    float scale = Math.clamp(Math.abs(signedScale), SMALLEST_SCALE, LARGEST_SCALE);
-                    int zero = mirrored ? most - stored.zero(row, g) : stored.zero(row, g);
-                    signed &= zero == 1 || zero == 2;
-                    int group = row * stored.groupsPerRow() + g;
-                    max[group] = 2 * scale * (largest - zero); // half of it is the range, at sigmoid(0)
-                    min[group] = -2 * scale * zero;
-                    for (int i = g * size; i < (g + 1) * size; i++) {
-                        int level = (mirrored ? most - stored.code(row, i) : stored.code(row, i)) - zero;
-                        int at = row * in + i;
-                        ideal[at] = scale * nearest(ideal[at] / scale, level, levels);
-                    }
+    public static ClippedGroups ofStored(PackedWeight stored, Tensor original, float[] ideal, TorchDevice device) {
+        return switch (stored) {
+            case GroupAffine affine -> ofStored(affine, original, ideal, device);
+            case SuperBlocks blocks
+            when blocks.format() == SuperFormat.Q2_K -> ofStored(blocks, original, ideal, device);
+            default ->
+                throw new IllegalArgumentException("weight: got %s, want groups with a scale or Q2_K"
+                        .formatted(stored.getClass().getSimpleName()));
+        };
+    }
+
+    private static ClippedGroups ofStored(SuperBlocks stored, Tensor original, float[] ideal, TorchDevice device) {
+        Grid grid = new Grid.Q2K();
+        int size = grid.groupSize();
+        float[] max = new float[stored.out() * (stored.in() / size)];
+        float[] min = new float[max.length];
+        SuperBlocks.Row apart = stored.newRow();
+        for (int row = 0; row < stored.out(); row++) {
+            stored.readRow(row, apart);
+            for (int g = 0; g < stored.in() / size; g++) {
+                float scale = apart.scales()[g];
+                float minimum = apart.minima()[g];
+                int group = row * (stored.in() / size) + g;
+                max[group] = 2 * (grid.largestCode() * scale - minimum); // half of it is the range, at sigmoid(0)
+                min[group] = -2 * minimum;
+                for (int i = g * size; i < (g + 1) * size && scale > 0; i++) {
+                    int at = row * stored.in() + i;
+                    int code = apart.codes()[i];
+                    ideal[at] = scale * nearest((ideal[at] + minimum) / scale, code, Levels.ALL) - minimum;
                 }
             }
-            Grid grid = switch (levels) {
-                case SIGNS -> new Grid.Binary(size);
-                case TERNARY -> new Grid.Ternary(size);
-                case ALL -> signed ? new Grid.Signed2(size) : new Grid.Affine(stored.bits(), size);
-            };
-            long[] shape = {out, stored.groupsPerRow()};
+        }
+        return ofStored(grid, original, ideal, new Ends(max, min), device);
+    }
+
+    private static ClippedGroups ofStored(GroupAffine stored, Tensor original, float[] ideal, TorchDevice device) {
+        int out = stored.out();
+        int in = stored.in();
+        int size = stored.groupSize();
+        Levels levels = stored.levels();
+        int most = (1 << stored.bits()) - 1;
+        int largest = levels == Levels.ALL ? most : 2;
+        float[] max = new float[out * stored.groupsPerRow()];
+        float[] min = new float[max.length];
+        boolean signed = stored.bits() == 2;
+        for (int row = 0; row < out; row++) {
+            for (int g = 0; g < stored.groupsPerRow(); g++) {
+                float signedScale = stored.scale(row, g);
+                boolean mirrored = signedScale < 0;
+                float scale = Math.clamp(Math.abs(signedScale), SMALLEST_SCALE, LARGEST_SCALE);
+                int zero = mirrored ? most - stored.zero(row, g) : stored.zero(row, g);
+                signed &= zero == 1 || zero == 2;
+                int group = row * stored.groupsPerRow() + g;
+                max[group] = 2 * scale * (largest - zero); // half of it is the range, at sigmoid(0)
+                min[group] = -2 * scale * zero;
+                for (int i = g * size; i < (g + 1) * size; i++) {
+                    int level = (mirrored ? most - stored.code(row, i) : stored.code(row, i)) - zero;
+                    int at = row * in + i;
+                    ideal[at] = scale * nearest(ideal[at] / scale, level, levels);
+                }
+            }
+        }
+        Grid grid = switch (levels) {
+            case SIGNS -> new Grid.Binary(size);
+            case TERNARY -> new Grid.Ternary(size);
+            case ALL -> signed ? new Grid.Signed2(size) : new Grid.Affine(stored.bits(), size);
+        };
+        return ofStored(grid, original, ideal, new Ends(max, min), device);
+    }
+
+    /** Twice the ends of each group's range. */
+    @SuppressWarnings("ArrayRecordComponent") // two results, never compared
+    private record Ends(float[] max, float[] min) {}
+
+    private static ClippedGroups ofStored(Grid grid, Tensor original, float[] ideal, Ends ends, TorchDevice device) {
+        try (TorchScope scope = new TorchScope()) {
+            long out = original.size(0);
+            long[] shape = {out, ends.max.length / out};
             return new ClippedGroups(
                     grid,
-                    size,
+                    Math.toIntExact(original.numel() / ends.max.length),
                     original,
-                    scope.keep(device.floats(ideal, out, in)),
-                    scope.keep(device.floats(max, shape)),
-                    scope.keep(device.floats(min, shape)),
+                    scope.keep(device.floats(ideal, out, original.size(1))),
+                    scope.keep(device.floats(ends.max, shape)),
+                    scope.keep(device.floats(ends.min, shape)),
                     scope.keep(device.zeros(shape)),
                     scope.keep(device.zeros(shape)),
                     scope.keep(original.clone().requires_grad_(true)));
@@ -167,13 +215,14 @@ public record ClippedGroups(
         return Math.clamp((hi - lo) / largestCode, SMALLEST_SCALE, LARGEST_SCALE);
     }
 
-    /** The zero point of a group from its clipped range and scale. */
+    /** The zero point of a group from its clipped range and scale; where groups have minima, no whole number. */
     static float zero(Grid grid, float hi, float lo, float scale) {
         return switch (grid) {
             case Grid.Signed2 signed -> hi >= -lo ? 1 : 2;
             case Grid.Ternary ternary -> 1;
             case Grid.DualBinary dual -> 1;
             case Grid.Binary binary -> 1;
+            case Grid.Q2K blocks -> -lo / scale;
             case Grid.Affine affine -> (float) Math.rint(Math.clamp(-lo / scale, -1e4f, 1e4f));
             case Grid.Codebooks codebooks ->
                 throw new IllegalArgumentException("grid: got codebooks, want numbers with a scale");

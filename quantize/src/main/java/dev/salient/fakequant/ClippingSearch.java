@@ -52,7 +52,9 @@ final class ClippingSearch {
             float share = 1 - step * STEP;
             float scale = ClippedGroups.scale(share * max, share * min, largest);
             float zero = ClippedGroups.zero(grid, share * max, share * min, scale);
-            double error = squaredError(weights, from, groupSize, scale, zero, largest);
+            double error = grid instanceof Grid.Q2K
+                    ? BlockFakeQuant.squaredError(weights, from, groupSize, scale, zero)
+                    : squaredError(weights, from, groupSize, scale, zero, largest);
             if (error < least) {
                 least = error;
                 best = share;

@@ -12,6 +12,9 @@ public interface FakeQuant {
         if (grid instanceof Grid.DualBinary) {
             return new DualFakeQuant();
         }
+        if (grid instanceof Grid.Q2K) {
+            return new BlockFakeQuant();
+        }
         return device.isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
     }
 

@@ -31,7 +31,11 @@ public final class GroupCodes {
 
     /** The stored form of a weight under its present clipping, on any grid. */
     public static PackedWeight stored(ClippedGroups weight) {
-        return weight.grid() instanceof Grid.DualBinary ? DualFakeQuant.stored(weight) : of(weight);
+        return switch (weight.grid()) {
+            case Grid.DualBinary dual -> DualFakeQuant.stored(weight);
+            case Grid.Q2K blocks -> BlockFakeQuant.stored(weight);
+            default -> of(weight);
+        };
     }
 
     /** The codes of a weight under its present clipping. */

@@ -77,6 +77,7 @@ public final class TensorFakeQuant implements FakeQuant {
                 case Grid.Ternary ternary -> torch.ones_like(hi);
                 case Grid.DualBinary dual -> throw new IllegalArgumentException("two scalars: got one scale a group");
                 case Grid.Binary binary -> torch.ones_like(hi);
+                case Grid.Q2K blocks -> throw new IllegalArgumentException("minima: got one scale a group");
                 case Grid.Affine affine -> clamp(lo.neg().div(scale), -1e4, 1e4).round();
                 case Grid.Codebooks codebooks ->
                     throw new IllegalArgumentException("grid: got codebooks, want numbers with a scale");

@@ -146,6 +146,41 @@ public sealed interface Grid {
         }
     }
 
+    /**
+     * GGUF's Q2_K: {@code d sc q - dmin m}, codes q of 2 bits, in groups of 16 a scale sc and a minimum m of 4 bits each, and two fp16 numbers
+     * for 256 weights. 2.625 bits.
+     */
+    record Q2K() implements Grid {
+        /** Weights that share d and dmin. */
+        public static final int BLOCK = 256;
+
+        @Override
+        public int bits() {
+            return 2;
+        }
+
+        @Override
+        public int groupSize() {
+            return 16;
+        }
+
+        @Override
+        public int groupSizeFor(int in) {
+            require(
+                    in % BLOCK == 0,
+                    "--grid q2_k: got rows of %d channels, want multiples of %d; signed2 takes groups of %s",
+                    in,
+                    BLOCK,
+                    Settings.divisors(in));
+            return groupSize();
+        }
+
+        @Override
+        public int bitsBesideCodes() {
+            return 4 + 4 + 2 * 16 * groupSize() / BLOCK;
+        }
+    }
+
     /** Whether levels lie as far above zero as below, so that a group's range does too. */
     default boolean isSymmetric() {
         return this instanceof Ternary || this instanceof Binary;

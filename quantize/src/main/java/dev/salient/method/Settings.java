@@ -15,11 +15,11 @@ final class Settings {
         }
     }
 
-    /** Refuses grids whose groups have two scalars. */
+    /** Refuses grids whose groups have two numbers beside their codes. */
     static void requireOneScale(String method, Grid grid) {
         require(
-                !(grid instanceof Grid.DualBinary),
-                "%s: got a grid of two scalars a group, want one of a scale a group, or block-ap, apiq, sapr, omniquant or rtn",
+                !(grid instanceof Grid.DualBinary || grid instanceof Grid.Q2K),
+                "%s: got a grid of two numbers a group, want one of a scale a group, or block-ap, apiq, sapr, omniquant or rtn",
                 method);
     }
 

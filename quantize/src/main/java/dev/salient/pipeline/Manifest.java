@@ -140,6 +140,7 @@ final class Manifest {
             case Grid.Ternary ternary -> "ternary";
             case Grid.Binary binary -> "binary";
             case Grid.DualBinary dual -> "dual-binary";
+            case Grid.Q2K blocks -> "q2_k";
             case Grid.Affine affine -> "affine";
             case Grid.Codebooks codebooks -> "codebooks";
         };

@@ -6,7 +6,6 @@ import dev.salient.fakequant.GroupCodes;
 import dev.salient.method.Adapters;
 import dev.salient.method.Method.PartialRetraining;
 import dev.salient.method.Preservation.Place;
-import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.torch.TorchDevice;
@@ -69,13 +68,13 @@ public record TrainedLinear(
     /**
      * A linear as it is stored, to be trained on with all that it has.
      *
-     * @param stored GroupAffine, with an adapter or without
+     * @param stored GroupAffine or Q2_K, with an adapter or without
      * @param original [out, in], see {@link ClippedGroups#ofStored}
      */
     public static TrainedLinear ofStored(PackedWeight stored, Tensor original, TorchDevice device) {
         if (!(stored instanceof LowRank adapted)) {
             float[] ideal = TorchDevice.toFloats(original);
-            ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) stored, original, ideal, device);
+            ClippedGroups groups = ClippedGroups.ofStored(stored, original, ideal, device);
             return new TrainedLinear(groups, null, null, Place.BEFORE_ADAPTER);
         }
         TrainedAdapter adapter = TrainedAdapter.ofStored(adapted, device);
@@ -83,7 +82,7 @@ public record TrainedLinear(
         try (TorchScope scope = new TorchScope()) {
             below = TorchDevice.toFloats(original.sub(adapter.b().mm(adapter.a()), new Scalar(adapter.scaling())));
         }
-        ClippedGroups groups = ClippedGroups.ofStored((GroupAffine) adapted.base(), original, below, device);
+        ClippedGroups groups = ClippedGroups.ofStored(adapted.base(), original, below, device);
         return new TrainedLinear(groups, adapter, null, Place.BEFORE_ADAPTER);
     }
 

@@ -36,15 +36,17 @@ final class StraightThrough implements TunedWeight {
     /**
      * A linear as it is stored.
      *
-     * @param stored GroupAffine, with an adapter or without
+     * @param stored GroupAffine or Q2_K, with an adapter or without
      * @param original [out, in], which weights start as near to as their codes let them
      */
-    StraightThrough(PackedWeight stored, Tensor original, FakeQuant fakeQuant, TorchDevice device) {
+    StraightThrough(PackedWeight stored, Tensor original, TorchDevice device) {
         this.linear = TrainedLinear.ofStored(stored, original, device);
-        this.fakeQuant = fakeQuant;
         ClippedGroups groups = linear.groups();
-        GroupAffine base = (GroupAffine) (stored instanceof LowRank adapted ? adapted.base() : stored);
-        keepsZeros = groups.grid() instanceof Grid.Affine && base.zerosFollowFromSigns();
+        this.fakeQuant = FakeQuant.of(groups.grid(), device);
+        PackedWeight base = stored instanceof LowRank adapted ? adapted.base() : stored;
+        keepsZeros = groups.grid() instanceof Grid.Affine
+                && base instanceof GroupAffine affine
+                && affine.zerosFollowFromSigns();
         optimizer.add(groups.upper(), CLIPPING);
         optimizer.add(groups.lower(), CLIPPING);
         optimizer.add(groups.latent(), WEIGHT);

@@ -1,6 +1,7 @@
 package dev.salient.tune;
 
-import dev.salient.fakequant.FakeQuant;
+import static dev.salient.tensor.Preconditions.require;
+
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -10,6 +11,8 @@ import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
 import dev.salient.tensor.DType;
 import dev.salient.torch.AdamW;
 import dev.salient.torch.TorchBlock;
@@ -20,12 +23,13 @@ import dev.salient.tune.TunedWeight.Rates;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
-/** One block under tuning: linears and the gains of its norms. Linears that are neither in groups nor of codebooks stay as they are. */
+/** One block under tuning: linears and the gains of its norms. Linears that are neither in groups nor of codebooks nor Q2_K stay as they are. */
 final class TunedBlock implements AutoCloseable {
     private final BlockWeights stored;
     private final TorchLanguageModel.Block original;
@@ -47,7 +51,6 @@ final class TunedBlock implements AutoCloseable {
             TorchLanguageModel.Block original,
             Tuning tuning,
             Map<Linear, Tensor> saliency,
-            FakeQuant fakeQuant,
             TorchDevice device,
             long seed) {
         this.stored = stored;
@@ -70,8 +73,16 @@ final class TunedBlock implements AutoCloseable {
                     case CODES, PV ->
                         new ScalesAndCodes(weight, tuning.moves() == Tuning.Moves.PV, tuning.codeSteps(), null, device)
                                 .startTowards(original.weight(linear));
-                    case WEIGHTS -> new StraightThrough(weight, original.weight(linear), fakeQuant, device);
+                    case WEIGHTS -> new StraightThrough(weight, original.weight(linear), device);
                 };
+                tuned.put(linear, own);
+                values.put(linear, own.values());
+            } else if (base instanceof SuperBlocks blocks && blocks.format() == SuperFormat.Q2_K) {
+                require(
+                        tuning.moves() == Tuning.Moves.WEIGHTS,
+                        "tuning: got %s for a model on the grid q2_k, want --method weights: its scales are integers too",
+                        tuning.moves().name().toLowerCase(Locale.ROOT));
+                TunedWeight own = new StraightThrough(weight, original.weight(linear), device);
                 tuned.put(linear, own);
                 values.put(linear, own.values());
             } else {

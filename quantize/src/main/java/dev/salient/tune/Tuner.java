@@ -3,9 +3,6 @@ package dev.salient.tune;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.calibration.Activations;
-import dev.salient.fakequant.FakeQuant;
-import dev.salient.fakequant.FusedFakeQuant;
-import dev.salient.fakequant.TensorFakeQuant;
 import dev.salient.method.Cosine;
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
@@ -129,14 +126,12 @@ public final class Tuner implements AutoCloseable {
             Activations wanted,
             Room room) {
         TorchLanguageModel teacher = TorchLanguageModel.load(original, device);
-        FakeQuant fakeQuant = device.isCpu() ? new FusedFakeQuant() : new TensorFakeQuant();
         int linears = 0;
         for (int b = 0; b < teacher.blocks().size(); b++) {
             BlockWeights stored = quantized.blocks().get(b);
             Map<Linear, Tensor> own = tuning.pull().needsFisher() ? saliency.apply(b) : Map.of();
             long seed = text.seed() * teacher.blocks().size() + b;
-            TunedBlock block =
-                    new TunedBlock(config, stored, teacher.blocks().get(b), tuning, own, fakeQuant, device, seed);
+            TunedBlock block = new TunedBlock(config, stored, teacher.blocks().get(b), tuning, own, device, seed);
             blocks.add(block);
             linears += block.tunedLinears();
         }

@@ -21,6 +21,7 @@ import dev.salient.model.PackedLanguageModel;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.SuperBlocks;
 import dev.salient.pipeline.Runs.Silent;
 import dev.salient.pipeline.Runs.Stopped;
 import dev.salient.pipeline.Runs.Stopping;
@@ -135,6 +136,56 @@ class TuneRunTest {
                 .isInstanceOf(Stopped.class);
         TuneRun.run(books("stopped", slow, true), new Silent());
         assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("whole")));
+    }
+
+    /** GGUF's blocks are trained, written and tuned on their own grid; codes that move one by one are not for it. */
+    @Test
+    void blocksAreTunedThroughWeightsBelowThem() throws IOException {
+        TinyLlama.write(folder.resolve("model"), 7, Grid.Q2K.BLOCK);
+        QuantizationRun.run(
+                new RunSettings(
+                        folder.resolve("model"),
+                        folder.resolve("blocks"),
+                        new Method.Rtn(new Grid.Q2K(), Start.SQUARED_ERROR),
+                        Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                        null,
+                        0,
+                        0,
+                        calibration(),
+                        machine(),
+                        1,
+                        false),
+                new Silent());
+        TuneRun.Outcome outcome = TuneRun.run(blocks("tuned", Tuning.Moves.WEIGHTS, false), new Silent());
+        double before = outcome.curve().getFirst().heldOut();
+        double after = outcome.best().heldOut();
+        assertThat(after).isLessThan(before);
+        // running, scales of blocks are rounded to fp16, by 2^-12 of them: so much of logits' size of 1
+        assertThat(divergence("tuned")).isCloseTo(after, within(0x1p-12));
+        try (Checkpoint tuned = Checkpoints.open(folder.resolve("tuned"))) {
+            assertThat(tuned.weights().blocks().getFirst().linear(Linear.Q)).isInstanceOf(SuperBlocks.class);
+        }
+        assertThatThrownBy(() -> TuneRun.run(blocks("stopped", Tuning.Moves.WEIGHTS, false), new Stopping("tune", 7)))
+                .isInstanceOf(Stopped.class);
+        TuneRun.run(blocks("stopped", Tuning.Moves.WEIGHTS, true), new Silent());
+        assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("tuned")));
+        assertThatThrownBy(() -> TuneRun.run(blocks("pv", Tuning.Moves.PV, false), new Silent()))
+                .hasMessage("tuning: got pv for a model on the grid q2_k, want --method weights: its scales are"
+                        + " integers too");
+    }
+
+    private TuneRun.Settings blocks(String out, Tuning.Moves moves, boolean resume) {
+        Tuning tuning = new Tuning(
+                moves, 4, 3, 3e-4, 1e-3, 0, 1e-3, 0, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5), Tuning.Pull.NONE);
+        return new TuneRun.Settings(
+                folder.resolve("blocks"),
+                folder.resolve("model"),
+                folder.resolve(out),
+                tuning,
+                calibration(),
+                machine(),
+                5,
+                resume);
     }
 
     /** The saliency term alone, so large that nothing else counts, brings the weights nearer to the original's. */

@@ -2,7 +2,6 @@ package dev.salient.tune;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.salient.fakequant.FusedFakeQuant;
 import dev.salient.method.Grid;
 import dev.salient.method.Method.Start;
 import dev.salient.method.Tuning.CodeSteps;
@@ -69,7 +68,7 @@ class SmallProblemTest {
         }
 
         TunedWeight straightThrough(PackedWeight start) {
-            return new StraightThrough(start, CPU.floats(original, 1, IN), new FusedFakeQuant(), CPU);
+            return new StraightThrough(start, CPU.floats(original, 1, IN), CPU);
         }
 
         double error(PackedWeight weight) {

@@ -3,7 +3,6 @@ package dev.salient.tune;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.salient.fakequant.FusedFakeQuant;
 import dev.salient.method.Tuning.CodeSteps;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
@@ -116,8 +115,7 @@ class TunedWeightTest {
     void weightsStartWithTheValuesThatAreStored(int bits, boolean adapted) {
         PackedWeight weight = weight(bits, adapted);
         try (TorchScope scope = new TorchScope();
-                TunedWeight tuned =
-                        new StraightThrough(weight, CPU.floats(gaussians(0.2), OUT, IN), new FusedFakeQuant(), CPU)) {
+                TunedWeight tuned = new StraightThrough(weight, CPU.floats(gaussians(0.2), OUT, IN), CPU)) {
             expectUnmoved(tuned, weight);
         }
     }
@@ -171,7 +169,7 @@ class TunedWeightTest {
         for (boolean straight : new boolean[] {true, false}) {
             try (TorchScope scope = new TorchScope();
                     TunedWeight tuned = straight
-                            ? new StraightThrough(before, original, new FusedFakeQuant(), CPU)
+                            ? new StraightThrough(before, original, CPU)
                             : new ScalesAndCodes(before, true, new CodeSteps(0.5, 0.1, 1, 1), null, CPU)) {
                 for (int step = 0; step < 10; step++) {
                     tuned.values().mul(CPU.floats(gaussians(1), OUT, IN)).sum().backward();

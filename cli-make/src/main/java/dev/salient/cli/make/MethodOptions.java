@@ -59,7 +59,8 @@ final class MethodOptions {
             names = "--grid",
             paramLabel = "NAME",
             description =
-                    "signed2 (levels -1, 0, 1, 2 times a scale), ternary (-1, 0, 1), binary (-1, 1), affine, or dual-binary"
+                    "signed2 (levels -1, 0, 1, 2 times a scale), ternary (-1, 0, 1), binary (-1, 1), affine, q2_k (GGUF's: scale"
+                            + " and minimum for 16 weights, rows of multiples of 256; 2.625 bits), or dual-binary"
                             + " (DB-LLM's sum of two bits with a scalar each; for studies: written as plain F16)."
                             + " Default: binary at 1 bit, signed2 at 2, else affine.")
     private @Nullable String grid;
@@ -312,6 +313,11 @@ final class MethodOptions {
                 require(width == 2, "--grid dual-binary: got --bits %d, want 2", width);
                 yield new Grid.DualBinary(size);
             }
+            case "q2_k" -> {
+                require(width == 2, "--grid q2_k: got --bits %d, want 2", width);
+                require(groupSize == null, "--grid q2_k: got --group-size %s, want none: its groups are of 16", asked);
+                yield new Grid.Q2K();
+            }
             case "affine" -> {
                 require(
                         width >= 2 && width <= 4,
@@ -321,7 +327,7 @@ final class MethodOptions {
             }
             default ->
                 throw new IllegalArgumentException(
-                        "--grid: got %s, want signed2, ternary, binary, dual-binary or affine".formatted(name));
+                        "--grid: got %s, want signed2, ternary, binary, affine, q2_k or dual-binary".formatted(name));
         };
     }
 

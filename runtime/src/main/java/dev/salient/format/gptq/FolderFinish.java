@@ -36,6 +36,7 @@ final class FolderFinish {
 
     private final QuantizedFolder folder;
     private boolean actOrder;
+    private boolean inBlocks;
 
     FolderFinish(QuantizedFolder folder) {
         this.folder = folder;
@@ -66,6 +67,9 @@ final class FolderFinish {
         if (aqlm != null) {
             require(!summary.hasPacked(), "%s: got grids and codebooks, want one kind in a folder", folder.path());
             config.set("quantization_config", aqlm);
+        }
+        if (inBlocks && !summary.hasPacked() && aqlm == null) {
+            config.putObject("quantization_config").put("quant_method", BlockLinears.METHOD);
         }
         if (summary.hasPacked()) {
             ObjectNode quantization =
@@ -107,6 +111,7 @@ final class FolderFinish {
                 for (Linear linear : Linear.values()) {
                     String module = HfNames.module(new LinearId(block, linear));
                     codebooks.add(module, CodebookShape.find(store, module));
+                    inBlocks |= BlockLinears.find(store, module) != null;
                 }
                 int offset = shard.metadata().equals(METADATA_V1) ? 1 : 0;
                 symmetric &= FolderSummary.isSymmetric(block, folder.config(), store, offset);

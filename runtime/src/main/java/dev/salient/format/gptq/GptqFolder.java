@@ -26,7 +26,7 @@ public final class GptqFolder {
     public static ModelWeights read(Path folder, JsonObject json, ModelConfig config, Arena arena) throws IOException {
         TensorStore store = TensorStore.open(folder, arena);
         LinearReader packed = findPacked(folder, json, store, arena);
-        LinearReader linears = packed == null ? HfWeights.dense(config, store) : packed;
+        LinearReader linears = BlockLinears.over(store, packed == null ? HfWeights.dense(config, store) : packed);
         @Nullable Path adapterFolder = PeftAdapter.findFolder(folder);
         if (adapterFolder == null) {
             return HfWeights.read(config, store, linears);
@@ -37,7 +37,7 @@ public final class GptqFolder {
         return weights;
     }
 
-    /** The reader of packed linears; null where none are packed. */
+    /** The reader of packed linears; null where none are packed but those in GGUF's blocks. */
     private static @Nullable LinearReader findPacked(Path folder, JsonObject json, TensorStore store, Arena arena)
             throws IOException {
         JsonObject quantization = json.findObject(GptqConfig.QUANTIZATION);
@@ -46,6 +46,9 @@ public final class GptqFolder {
         }
         if (quantization != null && AqlmLinears.METHOD.equals(quantization.findString("quant_method"))) {
             return AqlmLinears.of(quantization, store);
+        }
+        if (quantization != null && BlockLinears.METHOD.equals(quantization.findString("quant_method"))) {
+            return null;
         }
         GptqConfig gptq = GptqConfig.find(folder, json);
         return gptq == null ? null : new GptqLinears(store, gptq, arena);

@@ -43,7 +43,7 @@ final class Payloads {
             case GroupAffine affine -> packed(module, affine, null, arena);
             case Dense dense -> Map.of(module + ".weight", of(dense.values()));
             case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
-            case SuperBlocks blocks -> Map.of(module + ".weight", dense(blocks));
+            case SuperBlocks blocks -> BlockLinears.tensors(module, blocks);
             case AdditiveCodebook codebooks -> AqlmLinears.tensors(module, codebooks);
             case Reordered reordered -> packed(module, reordered.base(), reordered.channels(), arena);
             case LowRank adapted ->

@@ -125,7 +125,7 @@ public final class QuantizedFolder {
     }
 
     /**
-     * Writes a block: linears packed where they are {@code GroupAffine} or {@code AdditiveCodebook}, plain otherwise, adapters rounded to fp16.
+     * Writes a block: linears packed where they are {@code GroupAffine}, {@code AdditiveCodebook} or {@code SuperBlocks}, plain otherwise, adapters rounded to fp16.
      * An earlier version of the block is replaced.
      */
     public void writeBlock(int block, BlockWeights weights) throws IOException {
@@ -184,6 +184,7 @@ public final class QuantizedFolder {
             GptqConfig grid = new GptqConfig(FolderSummary.gridOrDefault(store, module, in), 0, java.util.List.of());
             return new GptqLinears(store, grid, arena).read(id, out, in);
         };
+        linears = BlockLinears.over(store, linears);
         Path part = adapterPart(block);
         if (Files.isRegularFile(part)) {
             linears = AdapterScalings.over(linears, SafetensorsFile.open(part, arena));

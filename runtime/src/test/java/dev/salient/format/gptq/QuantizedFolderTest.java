@@ -5,26 +5,39 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
+import dev.salient.format.FormatException;
 import dev.salient.format.gptq.RandomModel.Grid;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.format.json.JsonObject;
+import dev.salient.format.safetensors.SafetensorsFile;
+import dev.salient.format.safetensors.SafetensorsWriter;
+import dev.salient.format.safetensors.SafetensorsWriter.Payload;
+import dev.salient.format.safetensors.StoredType;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
+import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
+import dev.salient.tensor.Shape;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Random;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class QuantizedFolderTest {
@@ -96,6 +109,89 @@ class QuantizedFolderTest {
             assertSame(read.weights(), weights);
             assertThat(read.weights().blocks().getFirst().linear(Linear.Q)).isInstanceOf(GroupAffine.class);
         }
+    }
+
+    private static SuperBlocks blocks(SuperFormat format, int out, int in, Random random) {
+        byte[] data = new byte[out * in / format.blockSize() * format.byteCount()];
+        random.nextBytes(data);
+        for (int at = 0; at < data.length; at++) {
+            data[at] &= 0x3F; // no half of 16 bits that is infinite or no number
+        }
+        return new SuperBlocks(out, in, format, MemorySegment.ofArray(data));
+    }
+
+    /** GGUF's blocks go in and out byte for byte, some linears in groups beside them. */
+    @ParameterizedTest
+    @EnumSource(
+            value = SuperFormat.class,
+            names = {"Q2_K", "Q6_K"})
+    void blocksAreReadBackByteForByte(SuperFormat format) throws IOException {
+        JsonFiles.writeText(
+                source.resolve("config.json"),
+                CONFIG.replace("\"hidden_size\": 64", "\"hidden_size\": 256")
+                        .replace("\"intermediate_size\": 96", "\"intermediate_size\": 512"));
+        ModelConfig wide = new ModelConfig(256, 512, 2, 4, 2, 64, 40, 128, 10000, null, 1e-5, false);
+        RandomModel model = new RandomModel(17);
+        Random random = new Random(18);
+        ModelWeights all = model.weights(wide, (b, l, out, in) -> blocks(format, out, in, random));
+        Path folder = write("all", all);
+        try (Checkpoint read = Checkpoints.open(folder)) {
+            for (Linear linear : Linear.values()) {
+                SuperBlocks got =
+                        (SuperBlocks) read.weights().blocks().getLast().linear(linear);
+                SuperBlocks want = (SuperBlocks) all.blocks().getLast().linear(linear);
+                assertThat(got.data().mismatch(want.data())).isEqualTo(-1);
+            }
+        }
+        assertThat(JsonObject.read(folder.resolve("config.json"))
+                        .expectObject("quantization_config")
+                        .toNode())
+                .hasToString("{\"quant_method\":\"gguf-blocks\"}");
+        ModelWeights mixed = model.weights(
+                wide,
+                (b, l, out, in) ->
+                        l == Linear.DOWN ? blocks(format, out, in, random) : model.affine(out, in, Grid.signed2(64)));
+        try (Checkpoint read = Checkpoints.open(write("mixed", mixed))) {
+            assertSame(read.weights(), mixed);
+            assertThat(read.weights().blocks().getFirst().linear(Linear.DOWN)).isInstanceOf(SuperBlocks.class);
+            assertThat(read.weights().blocks().getFirst().linear(Linear.UP)).isInstanceOf(GroupAffine.class);
+        }
+        QuantizedFolder unfinished =
+                QuantizedFolder.open(temporary.resolve("part"), RandomModel.checkpoint(source, all));
+        unfinished.writeBlock(1, all.blocks().get(1));
+        try (Arena arena = Arena.ofShared()) {
+            PackedWeight up = unfinished.readBlock(1, arena).linear(Linear.UP);
+            assertSame(up, all.blocks().get(1).linear(Linear.UP), "up");
+        }
+    }
+
+    /** A file whose blocks are of another size than the model's rows. */
+    @Test
+    void blocksOfAnotherSizeAreRefused() throws IOException {
+        RandomModel model = new RandomModel(19);
+        Path folder = write("q", model.weights(RandomModel.CONFIG, (b, l, out, in) -> model.dense(out, in)));
+        Path shard = folder.resolve("model-00001-of-00003.safetensors");
+        String name = "model.layers.0.self_attn.q_proj.q2_k";
+        try (Arena arena = Arena.ofShared()) {
+            Map<String, Payload> tensors = new TreeMap<>();
+            SafetensorsFile.open(shard, arena)
+                    .tensors()
+                    .forEach((old, tensor) ->
+                            tensors.put(old, Payload.of(tensor.type(), tensor.shape(), tensor.data())));
+            tensors.put(name, Payload.of(StoredType.U8, Shape.of(64, 84), MemorySegment.ofArray(new byte[64 * 84])));
+            SafetensorsWriter.write(folder.resolve("spoilt"), QuantizedFolder.METADATA, tensors);
+        }
+        Files.move(folder.resolve("spoilt"), shard, StandardCopyOption.REPLACE_EXISTING);
+        Path index = folder.resolve("model.safetensors.index.json");
+        Files.writeString(
+                index,
+                Files.readString(index)
+                        .replaceFirst(
+                                "(\"weight_map\"\\s*:\\s*\\{)",
+                                "$1\"%s\":\"%s\",".formatted(name, shard.getFileName())));
+        assertThatThrownBy(() -> Checkpoints.open(folder))
+                .isInstanceOf(FormatException.class)
+                .hasMessageContaining("q_proj.q2_k: got rows of 64 channels, want a multiple of 256");
     }
 
     @Test
