@@ -13,8 +13,8 @@ import jdk.incubator.vector.FloatVector;
 /**
  * One token's activations as tables: for each position the products of all 16 values of a nibble, in 8 bits.
  *
- * <p>An entry is {@code sum_j (code_j - center) * x_j / scale}, rounded; a segment has one scale, by which its largest
- * entry is 127. So each entry is off by at most half a scale (and by fp32's roundings), which bounds the error of a product.
+ * <p>An entry is {@code sum_j (code_j - center) * x_j / scale}, rounded; 32 columns have one scale, by which their largest
+ * entry is 127 (a segment whose size is no multiple of that has one for all). So each entry is off by at most half a scale (and by fp32's roundings), which bounds the error of a product.
  */
 final class ProductTables {
     /** Adding it leaves a number's nearest integer in the lowest bits. */
@@ -22,9 +22,14 @@ final class ProductTables {
 
     private static final int SLACK = 8;
 
+    /** Columns that share a scale: half of 64 leaves a fifth less error. */
+    private static final int PART = 32;
+
     /** [positions, 16]. */
     byte[] entries = new byte[0];
-    /** [segments], what an entry counts. */
+    /** Scales of a segment. */
+    int parts;
+    /** [segments, parts], what an entry counts. */
     float[] scales = new float[0];
     /** Sums of the activations; shifts are {@code (center - zero) * sum}, which products counted from the center lack. */
     final SegmentSums sums = new SegmentSums();
@@ -49,26 +54,28 @@ final class ProductTables {
 
     /** Takes one row of activations, [in], at {@code at}. */
     void load(Plane plane, float zero, int segmentSize, int in, float[] x, int at) {
-        int segments = in / segmentSize;
-        int positions = segmentSize / plane.columns();
-        if (entries.length < segments * positions * 16 + SLACK) {
-            entries = new byte[segments * positions * 16 + SLACK];
+        parts = segmentSize % PART == 0 ? segmentSize / PART : 1;
+        int size = segmentSize / parts;
+        int count = in / size;
+        int positions = size / plane.columns();
+        if (entries.length < count * positions * 16 + SLACK) {
+            entries = new byte[count * positions * 16 + SLACK];
         }
-        if (scales.length < segments) {
-            scales = new float[segments];
+        if (scales.length < count) {
+            scales = new float[count];
         }
         if (exact.length < positions * 16) {
             exact = new float[positions * 16];
         }
         sums.load(segmentSize, in, x, at, plane.center() - zero);
-        for (int s = 0; s < segments; s++) {
-            float largest = products(plane, positions, x, at + s * segmentSize);
-            scales[s] = largest / 127;
-            round(largest == 0 ? 0 : 127 / largest, positions * 16, s * positions * 16);
+        for (int part = 0; part < count; part++) {
+            float largest = products(plane, positions, x, at + part * size);
+            scales[part] = largest / 127;
+            round(largest == 0 ? 0 : 127 / largest, positions * 16, part * positions * 16);
         }
     }
 
-    /** Writes a segment's products to {@link #exact} and returns the largest of them in size. */
+    /** Writes a part's products to {@link #exact} and returns the largest of them in size. */
     private float products(Plane plane, int positions, float[] x, int at) {
         float[][] levels = Objects.requireNonNull(LEVELS.get(plane));
         FloatVector largest = FloatVector.zero(FLOATS);

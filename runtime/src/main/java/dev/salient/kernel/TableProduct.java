@@ -17,10 +17,10 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The rows of a strip times one token whose products lie in tables: a nibble of each of 16 rows looks up its product, all 16
- * in one instruction, and nothing is multiplied until the segment's end (the idea of T-MAC, arXiv 2407.00088).
+ * in one instruction, and nothing is multiplied until the tables' scale ends (the idea of T-MAC, arXiv 2407.00088).
  *
- * <p>A row's product is {@code sum_s scale_s * (t_s * sum_p entry_p + shift_s) + sum_s offset_s * (sum_j x_j)},
- * with t the tables' scale and {@code shift_s = (center - zero) * sum_j x_j}; the inner sum is exact in 16 bits.
+ * <p>A row's product is {@code sum_s scale_s * (sum_t t * (sum_p entry_p) + shift_s) + sum_s offset_s * (sum_j x_j)},
+ * with t the scales of the segment's tables and {@code shift_s = (center - zero) * sum_j x_j}; the inner sum is exact in 16 bits.
  */
 final class TableProduct {
     private static final VectorSpecies<Byte> NIBBLES = ByteVector.SPECIES_128;
@@ -34,19 +34,29 @@ final class TableProduct {
             methodType(void.class, byte[].class, int.class, byte[].class, int.class, int.class, short[].class));
 
     private static final MethodHandle[] FLUSH = Apart.method(
-            lookup(), "flush", methodType(void.class, StripStage.class, short[].class, ProductTables.class, int.class));
+            lookup(),
+            "flush",
+            methodType(void.class, StripStage.class, short[][].class, ProductTables.class, int.class));
 
-    /** [32], a segment's sums: written as 16 bits, read as 32. */
-    private final short[] sums = new short[Strips.ROWS];
+    /** [parts][32], a segment's sums: written as 16 bits, read as 32. */
+    private short[][] sums = new short[0][];
 
     /** Adds the plane's part of all rows' products to {@code stage.sums}; any plane of at most 4 bits. */
     void add(StripStage stage, ProductTables tables) {
         MethodHandle kernel = KERNEL[0];
         MethodHandle flush = FLUSH[0];
-        int bytes = 16 * stage.positions;
+        int parts = tables.parts;
+        if (sums.length < parts) {
+            sums = new short[parts][Strips.ROWS];
+        }
+        int positions = stage.positions / parts;
+        int bytes = 16 * positions;
         try {
             for (int s = 0; s < stage.segments; s++) {
-                kernel.invokeExact(stage.codes, stage.at + s * bytes, tables.entries, s * bytes, stage.positions, sums);
+                for (int p = 0; p < parts; p++) {
+                    int from = (s * parts + p) * bytes;
+                    kernel.invokeExact(stage.codes, stage.at + from, tables.entries, from, positions, sums[p]);
+                }
                 flush.invokeExact(stage, sums, tables, s);
             }
         } catch (Throwable e) {
@@ -98,17 +108,21 @@ final class TableProduct {
         high1.intoArray(sums, 24);
     }
 
-    static void flush(StripStage stage, short[] parts, ProductTables tables, int segment) {
+    static void flush(StripStage stage, short[][] parts, ProductTables tables, int segment) {
         float[] sums = stage.sums;
-        FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[segment]);
         FloatVector shift = FloatVector.broadcast(FLOATS, tables.sums.shifts[segment]);
         FloatVector sum = FloatVector.broadcast(FLOATS, tables.sums.plain[segment]);
         for (int row = 0; row < Strips.ROWS; row += COUNT) {
             int place = Strips.ROWS * segment + row;
-            IntVector entries =
-                    (IntVector) ShortVector.fromArray(Lanes.SHORTS, parts, row).convertShape(S2I, Lanes.INTS, 0);
+            FloatVector product = shift;
+            for (int p = 0; p < tables.parts; p++) {
+                IntVector entries = (IntVector)
+                        ShortVector.fromArray(Lanes.SHORTS, parts[p], row).convertShape(S2I, Lanes.INTS, 0);
+                FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[segment * tables.parts + p]);
+                product = Lanes.floats(entries).fma(scale, product);
+            }
             FloatVector total = FloatVector.fromArray(FLOATS, sums, row);
-            total = Lanes.floats(entries).fma(scale, shift).fma(stage.scale(place), total);
+            total = product.fma(stage.scale(place), total);
             if (stage.hasOffsets) {
                 total = sum.fma(stage.offset(place), total);
             }

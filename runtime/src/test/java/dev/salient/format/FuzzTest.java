@@ -14,7 +14,10 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.SuperBlocks;
+import dev.salient.packed.SuperFormat;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -256,6 +259,40 @@ class FuzzTest {
                 folder.resolve("config.json"),
                 folder.resolve("adapter/adapter_config.json"),
                 folder.resolve("adapter/adapter_model.safetensors"));
+    }
+
+    @Test
+    void folderInBlocks() throws IOException {
+        ModelConfig wide = new ModelConfig(256, 256, 1, 4, 1, 64, 10, 32, 10000, null, 1e-5, true);
+        ModelWeights weights = new RandomModel(64).weights(wide, (b, l, out, in) -> {
+            SuperFormat format = switch (l) {
+                case Q -> SuperFormat.Q2_K;
+                case K -> SuperFormat.Q3_K;
+                case V -> SuperFormat.Q4_K;
+                case O -> SuperFormat.Q5_K;
+                case GATE -> SuperFormat.Q6_K;
+                case UP -> SuperFormat.IQ4_NL;
+                case DOWN -> SuperFormat.IQ4_XS;
+            };
+            byte[] data = new byte[out * in / format.blockSize() * format.byteCount()];
+            new Random(out + in).nextBytes(data);
+            return new SuperBlocks(out, in, format, MemorySegment.ofArray(data));
+        });
+        Path source = Files.createDirectories(temporary.resolve("wide"));
+        Files.writeString(
+                source.resolve("config.json"),
+                CONFIG.replace("_size\": 32", "_size\": 256")
+                        .replace("\"num_attention_heads\": 2", "\"num_attention_heads\": 4"));
+        Path folder = temporary.resolve("blocks");
+        QuantizedFolder target = QuantizedFolder.open(folder, RandomModel.checkpoint(source, weights));
+        target.writeBlock(0, weights.blocks().getFirst());
+        target.finish("Nothing.");
+        fuzz(
+                "folder in blocks",
+                ROUNDS,
+                model(folder),
+                folder.resolve("model-00001-of-00002.safetensors"),
+                folder.resolve("config.json"));
     }
 
     @Test

@@ -272,7 +272,7 @@ final class Weights {
 
     /**
      * By how much a row's product with 8-bit tables may be off: half a step for each entry. A step is 1/127 of the largest
-     * entry of the group, which is at most the largest level times the sum of the activations that share an entry.
+     * entry of 32 columns (of the group where its size is no multiple of that), which is at most the largest level times the sum of the activations that share an entry.
      */
     static double tableError(PackedWeight weight, int row, float[] x, int at) {
         return switch (weight) {
@@ -337,17 +337,27 @@ final class Weights {
             case 3 -> stepError(2, groupSize, x, first) + 4 * stepError(1, groupSize, x, first);
             default -> {
                 int columns = 4 / bits;
-                double largest = 0;
-                for (int i = first; i < first + groupSize; i += columns) {
-                    double entry = 0;
-                    for (int j = i; j < i + columns; j++) {
-                        entry += Math.abs(x[j]);
-                    }
-                    largest = Math.max(largest, entry * ((1 << bits) - 1) / 2);
+                int size = groupSize % 32 == 0 ? 32 : groupSize;
+                double error = 0;
+                for (int part = first; part < first + groupSize; part += size) {
+                    error += (double) size / columns * largestEntry(bits, size, x, part) / 127 / 2;
                 }
-                yield (double) groupSize / columns * largest / 127 / 2;
+                yield error;
             }
         };
+    }
+
+    private static double largestEntry(int bits, int size, float[] x, int first) {
+        int columns = 4 / bits;
+        double largest = 0;
+        for (int i = first; i < first + size; i += columns) {
+            double entry = 0;
+            for (int j = i; j < i + columns; j++) {
+                entry += Math.abs(x[j]);
+            }
+            largest = Math.max(largest, entry * ((1 << bits) - 1) / 2);
+        }
+        return largest;
     }
 
     /** The same weight in memory outside the heap, as mapped files are. */
