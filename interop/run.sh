@@ -22,6 +22,8 @@ parts=("$@")
 root=$(cd "$(dirname "$0")/.." && pwd)
 ids="504 3575 282 4649 314 7042 30 198"
 cd "$root"
+java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+"$java" --list-modules | grep -q '^java.base@\(2[5-9]\|[3-9]\)' || { echo "interop: $java is no JDK 25 or newer: set JAVA_HOME" >&2; exit 2; }
 ./salient inspect "$model" >"$scratch/inspect.log" # builds the program, whose jars Logits.java needs
 
 if [ ! -x "$scratch/venv/bin/python" ]; then
@@ -40,7 +42,7 @@ export_to() { # model, format, name of the result, options...
 run_java() { # source file, arguments...
     local jars
     jars=$(echo cli/target/salient-*.jar cli/target/lib/*.jar | tr ' ' ':')
-    "${JAVA_HOME:+$JAVA_HOME/bin/}java" --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$jars" "$@"
+    "$java" --add-modules=jdk.incubator.vector --enable-native-access=ALL-UNNAMED -cp "$jars" "$@"
 }
 
 logits() { # name of a model
