@@ -153,7 +153,7 @@ part_aqlm() { # packed by the package aqlm
     has aqlm || left_out "the package aqlm is not installed"
     dense
     local form name
-    for form in "1 8" "2 8" "1 12"; do
+    for form in "1 8" "2 8" "1 12" "1 16"; do
         name=aqlm-${form/ /x}
         # shellcheck disable=SC2086 # two arguments
         python_part interop/make_aqlm.py "$scratch/original" "$scratch/$name" $form
