@@ -118,13 +118,33 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
     }
 
     /**
+     * Zero points of the format's first version, 1 more each.
+     *
+     * <p>It holds no 0, but GPTQModel writes some: it takes 1 from every field of a 32-bit word at once, so that a 0 borrows from the next
+     * field, and adds it back so. Fields of 3 bits lie across words and are counted one by one, 0 as 7.
+     */
+    static MemorySegment raised(MemorySegment zeros, int bits, Arena arena) {
+        MemorySegment raised = arena.allocate(zeros.byteSize());
+        if (bits == 3) {
+            for (long bit = 0; bit < zeros.byteSize() * Byte.SIZE; bit += bits) {
+                addBits(raised, bit, (bitsAt(zeros, bit, bits) + 1) & 7);
+            }
+            return raised;
+        }
+        int ones = Integer.divideUnsigned(-1, (1 << bits) - 1); // 1 in every field
+        for (long at = 0; at < zeros.byteSize(); at += Integer.BYTES) {
+            raised.set(INT, at, zeros.get(INT, at) + ones);
+        }
+        return raised;
+    }
+
+    /**
      * The weight that this packs.
      *
      * @param sizes its sizes
      * @param channels [in], the input channel of each column of the result; null: in order
-     * @param zeroOffset what to add to a stored zero point: 0, or 1 for the first version of the format
      */
-    GroupAffine unpack(Sizes sizes, int @Nullable [] channels, int zeroOffset, Arena arena) {
+    GroupAffine unpack(Sizes sizes, int @Nullable [] channels, Arena arena) {
         int out = sizes.out;
         int groups = sizes.in / sizes.groupSize;
         MemorySegment rows = arena.allocate(codes.byteSize());
@@ -139,7 +159,7 @@ record GptqPacking(MemorySegment codes, MemorySegment zeros, MemorySegment scale
                 long from = (long) g * out + o;
                 long to = (long) o * groups + g;
                 rowScales.set(SHORT, to * Short.BYTES, scales.get(SHORT, from * Short.BYTES));
-                rowZeros.set(JAVA_BYTE, to, (byte) (bitsAt(zeros, from * sizes.bits, sizes.bits) + zeroOffset));
+                rowZeros.set(JAVA_BYTE, to, (byte) bitsAt(zeros, from * sizes.bits, sizes.bits));
             }
         }
         return new GroupAffine(out, sizes.in, sizes.bits, sizes.groupSize, rows, rowScales, rowZeros);

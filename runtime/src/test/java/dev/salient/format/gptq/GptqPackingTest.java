@@ -52,11 +52,42 @@ class GptqPackingTest {
                     assertThat(value == row[i]).as("[%d, %d]", o, i).isTrue();
                 }
             }
-            GroupAffine back = packing.unpack(new GptqPacking.Sizes(64, 96, bits, groupSize), null, 0, arena);
+            GroupAffine back = packing.unpack(new GptqPacking.Sizes(64, 96, bits, groupSize), null, arena);
             GptqPacking again = GptqPacking.pack(back, null, arena);
             assertThat(again.codes().mismatch(packing.codes())).isEqualTo(-1);
             assertThat(again.zeros().mismatch(packing.zeros())).isEqualTo(-1);
             assertThat(again.scales().mismatch(packing.scales())).isEqualTo(-1);
+        }
+    }
+
+    /** As GPTQModel 7.7 writes zero points in the format's first version: whole words less 1 in every field, in 3 bits field by field. */
+    @ParameterizedTest
+    @CsvSource({
+        "2, 0x00000000, 0xAAAAAAAB", // sixteen zeros: each borrows from the next
+        "2, 0x99999990, 0x4444443B", // 0 0 1 2 1 2 ...
+        "4, 0x88888808, 0x777776F7", // 8 0 8 8 ...
+        "8, 0x80800080, 0x7F7EFF7F", // 128 0 128 128
+    })
+    void zeroPointsLess1BorrowFromEachOther(int bits, String zeros, String stored) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment word = arena.allocate(4);
+            word.set(INT, 0, Integer.parseUnsignedInt(stored.substring(2), 16));
+            assertThat(GptqPacking.raised(word, bits, arena).get(INT, 0))
+                    .isEqualTo(Integer.parseUnsignedInt(zeros.substring(2), 16));
+        }
+    }
+
+    @Test
+    void zeroPointsOf3BitsAreRaisedOneByOne() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment stored = arena.allocate(12);
+            for (int i = 0; i < 32; i++) {
+                GptqPacking.addBits(stored, 3L * i, (i + 7) % 8); // 7 0 1 2 ... for the zero points 0 1 2 3 ...
+            }
+            MemorySegment raised = GptqPacking.raised(stored, 3, arena);
+            for (int i = 0; i < 32; i++) {
+                assertThat(GptqPacking.bitsAt(raised, 3L * i, 3)).isEqualTo(i % 8);
+            }
         }
     }
 
