@@ -49,8 +49,12 @@ def gptq_weight(found, module, quantization):
     outputs = scales.shape[1]
     order = found[module + ".g_idx"].long()
     codes = unpack_stream(found[module + ".qweight"], len(order), bits)
-    zeros = unpack_stream(found[module + ".qzeros"].T, outputs, bits).T
-    zeros = zeros + (1 if grid["checkpoint_format"] == "gptq" else 0)
+    less1 = 1 if grid["checkpoint_format"] == "gptq" else 0
+    words = found[module + ".qzeros"].T
+    if bits != 3:  # a field of 0 has borrowed from the next one of its word
+        words = (words.long() + less1 * (0xFFFFFFFF // (2**bits - 1))).to(torch.int32)
+        less1 = 0
+    zeros = (unpack_stream(words, outputs, bits).T + less1) % 2**bits
     assert len(order) == group * len(scales)
     weight = scales[order] * torch.from_numpy(codes - zeros[order.numpy()]).float()
     return weight.T.contiguous()
