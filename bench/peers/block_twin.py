@@ -6,7 +6,7 @@
 
 Does what `salient quantize --method apiq` or `block-ap` with `--loss plain --start range --no-cosine --keep-budget 0` does to
 the first N blocks of a LLaMA in safetensors: the same formulas (docs/method/partial-retraining.md), rates, steps and optimizer.
-Windows are drawn at random in both: give both a text of exactly one window's tokens, and they train on the same.
+Windows are drawn at random in both: give both a text of one token more than a window, and they train on the same.
 Prints the mean output loss of each block's first and last epoch, and the processor time of all. With --save it only writes a
 folder of these blocks, for Salient to quantize. Needs torch, safetensors and tokenizers.
 """
@@ -140,7 +140,7 @@ def main():
     tensors = {name: tensor.float() for name, tensor in load(options.folder).items()}
     ids = Tokenizer.from_file(str(options.folder / "tokenizer.json")).encode(options.text.read_text("utf-8")).ids
     draws = random.Random(0)
-    starts = [draws.randrange(len(ids) - options.tokens + 1) for _ in range(options.samples)]
+    starts = [draws.randrange(len(ids) - options.tokens) for _ in range(options.samples)]
     windows = torch.tensor([ids[start : start + options.tokens] for start in starts])
     clean = list(F.embedding(windows, tensors["model.embed_tokens.weight"]).split(1))
     degraded = list(clean)
