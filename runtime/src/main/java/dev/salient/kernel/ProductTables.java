@@ -13,8 +13,8 @@ import jdk.incubator.vector.FloatVector;
 /**
  * One token's activations as tables: for each position the products of all 16 values of a nibble, in 8 bits.
  *
- * <p>An entry is {@code sum_j (code_j - center) * x_j / scale}, rounded; 32 columns have one scale, by which their largest
- * entry is 127 (a segment whose size is no multiple of that has one for all). So each entry is off by at most half a scale (and by fp32's roundings), which bounds the error of a product.
+ * <p>An entry is {@code sum_j (code_j - center) * x_j / scale}, rounded; a segment of 64 columns and more has a scale for each half of
+ * it, a shorter one has one, by which the largest entry there is 127. So each entry is off by at most half a scale (and by fp32's roundings), which bounds the error of a product.
  */
 final class ProductTables {
     /** Adding it leaves a number's nearest integer in the lowest bits. */
@@ -22,14 +22,14 @@ final class ProductTables {
 
     private static final int SLACK = 8;
 
-    /** Columns that share a scale: half of 64 leaves a fifth less error. */
-    private static final int PART = 32;
+    /** The shortest segment with two scales: half as many columns leave two fifths less divergence. */
+    private static final int LONG = 64;
 
     /** [positions, 16]. */
     byte[] entries = new byte[0];
-    /** Scales of a segment. */
-    int parts;
-    /** [segments, parts], what an entry counts. */
+    /** Whether a segment has two scales. */
+    boolean inHalves;
+    /** [segments] or [segments, 2], what an entry counts. */
     float[] scales = new float[0];
     /** Sums of the activations; shifts are {@code (center - zero) * sum}, which products counted from the center lack. */
     final SegmentSums sums = new SegmentSums();
@@ -54,8 +54,8 @@ final class ProductTables {
 
     /** Takes one row of activations, [in], at {@code at}. */
     void load(Plane plane, float zero, int segmentSize, int in, float[] x, int at) {
-        parts = segmentSize % PART == 0 ? segmentSize / PART : 1;
-        int size = segmentSize / parts;
+        inHalves = segmentSize >= LONG && segmentSize % (2 * plane.columns()) == 0;
+        int size = inHalves ? segmentSize / 2 : segmentSize;
         int count = in / size;
         int positions = size / plane.columns();
         if (entries.length < count * positions * 16 + SLACK) {

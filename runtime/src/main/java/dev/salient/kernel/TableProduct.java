@@ -34,30 +34,36 @@ final class TableProduct {
             methodType(void.class, byte[].class, int.class, byte[].class, int.class, int.class, short[].class));
 
     private static final MethodHandle[] FLUSH = Apart.method(
+            lookup(), "flush", methodType(void.class, StripStage.class, short[].class, ProductTables.class, int.class));
+
+    private static final MethodHandle[] FLUSH_HALVES = Apart.method(
             lookup(),
             "flush",
-            methodType(void.class, StripStage.class, short[][].class, ProductTables.class, int.class));
+            methodType(void.class, StripStage.class, short[].class, short[].class, ProductTables.class, int.class));
 
-    /** [parts][32], a segment's sums: written as 16 bits, read as 32. */
-    private short[][] sums = new short[0][];
+    /** [32], sums of a segment, or of its first half: written as 16 bits, read as 32. */
+    private final short[] sums = new short[Strips.ROWS];
+    /** [32], sums of the other half. */
+    private final short[] others = new short[Strips.ROWS];
 
     /** Adds the plane's part of all rows' products to {@code stage.sums}; any plane of at most 4 bits. */
     void add(StripStage stage, ProductTables tables) {
         MethodHandle kernel = KERNEL[0];
-        MethodHandle flush = FLUSH[0];
-        int parts = tables.parts;
-        if (sums.length < parts) {
-            sums = new short[parts][Strips.ROWS];
-        }
-        int positions = stage.positions / parts;
-        int bytes = 16 * positions;
+        MethodHandle flush = tables.inHalves ? FLUSH_HALVES[0] : FLUSH[0];
+        int bytes = 16 * stage.positions;
         try {
             for (int s = 0; s < stage.segments; s++) {
-                for (int p = 0; p < parts; p++) {
-                    int from = (s * parts + p) * bytes;
-                    kernel.invokeExact(stage.codes, stage.at + from, tables.entries, from, positions, sums[p]);
+                int from = s * bytes;
+                if (!tables.inHalves) {
+                    kernel.invokeExact(stage.codes, stage.at + from, tables.entries, from, stage.positions, sums);
+                    flush.invokeExact(stage, sums, tables, s);
+                    continue;
                 }
-                flush.invokeExact(stage, sums, tables, s);
+                int half = stage.positions / 2;
+                int next = from + 16 * half;
+                kernel.invokeExact(stage.codes, stage.at + from, tables.entries, from, half, sums);
+                kernel.invokeExact(stage.codes, stage.at + next, tables.entries, next, half, others);
+                flush.invokeExact(stage, sums, others, tables, s);
             }
         } catch (Throwable e) {
             throw Apart.thrown(e);
@@ -108,25 +114,37 @@ final class TableProduct {
         high1.intoArray(sums, 24);
     }
 
-    static void flush(StripStage stage, short[][] parts, ProductTables tables, int segment) {
-        float[] sums = stage.sums;
+    private static FloatVector wide(short[] sums, int row) {
+        return Lanes.floats(
+                (IntVector) ShortVector.fromArray(Lanes.SHORTS, sums, row).convertShape(S2I, Lanes.INTS, 0));
+    }
+
+    static void flush(StripStage stage, short[] counts, ProductTables tables, int segment) {
+        FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[segment]);
         FloatVector shift = FloatVector.broadcast(FLOATS, tables.sums.shifts[segment]);
         FloatVector sum = FloatVector.broadcast(FLOATS, tables.sums.plain[segment]);
         for (int row = 0; row < Strips.ROWS; row += COUNT) {
-            int place = Strips.ROWS * segment + row;
-            FloatVector product = shift;
-            for (int p = 0; p < tables.parts; p++) {
-                IntVector entries = (IntVector)
-                        ShortVector.fromArray(Lanes.SHORTS, parts[p], row).convertShape(S2I, Lanes.INTS, 0);
-                FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[segment * tables.parts + p]);
-                product = Lanes.floats(entries).fma(scale, product);
-            }
-            FloatVector total = FloatVector.fromArray(FLOATS, sums, row);
-            total = product.fma(stage.scale(place), total);
-            if (stage.hasOffsets) {
-                total = sum.fma(stage.offset(place), total);
-            }
-            total.intoArray(sums, row);
+            add(stage, Strips.ROWS * segment, row, wide(counts, row).fma(scale, shift), sum);
         }
+    }
+
+    static void flush(StripStage stage, short[] counts, short[] others, ProductTables tables, int segment) {
+        FloatVector scale = FloatVector.broadcast(FLOATS, tables.scales[2 * segment]);
+        FloatVector other = FloatVector.broadcast(FLOATS, tables.scales[2 * segment + 1]);
+        FloatVector shift = FloatVector.broadcast(FLOATS, tables.sums.shifts[segment]);
+        FloatVector sum = FloatVector.broadcast(FLOATS, tables.sums.plain[segment]);
+        for (int row = 0; row < Strips.ROWS; row += COUNT) {
+            FloatVector product = wide(others, row).fma(other, wide(counts, row).fma(scale, shift));
+            add(stage, Strips.ROWS * segment, row, product, sum);
+        }
+    }
+
+    /** Adds a segment's products of some rows. */
+    private static void add(StripStage stage, int segmentAt, int row, FloatVector product, FloatVector sum) {
+        FloatVector total = product.fma(stage.scale(segmentAt + row), FloatVector.fromArray(FLOATS, stage.sums, row));
+        if (stage.hasOffsets) {
+            total = sum.fma(stage.offset(segmentAt + row), total);
+        }
+        total.intoArray(stage.sums, row);
     }
 }

@@ -272,7 +272,7 @@ final class Weights {
 
     /**
      * By how much a row's product with 8-bit tables may be off: half a step for each entry. A step is 1/127 of the largest
-     * entry of 32 columns (of the group where its size is no multiple of that), which is at most the largest level times the sum of the activations that share an entry.
+     * entry of the group, from 64 columns on of its half, which is at most the largest level times the sum of the activations that share an entry.
      */
     static double tableError(PackedWeight weight, int row, float[] x, int at) {
         return switch (weight) {
@@ -337,7 +337,7 @@ final class Weights {
             case 3 -> stepError(2, groupSize, x, first) + 4 * stepError(1, groupSize, x, first);
             default -> {
                 int columns = 4 / bits;
-                int size = groupSize % 32 == 0 ? 32 : groupSize;
+                int size = groupSize >= 64 ? groupSize / 2 : groupSize;
                 double error = 0;
                 for (int part = first; part < first + groupSize; part += size) {
                     error += (double) size / columns * largestEntry(bits, size, x, part) / 127 / 2;
