@@ -23,7 +23,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 ids="504 3575 282 4649 314 7042 30 198"
 cd "$root"
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
-"$java" --list-modules | grep -q '^java.base@\(2[5-9]\|[3-9]\)' || { echo "interop: $java is no JDK 25 or newer: set JAVA_HOME" >&2; exit 2; }
+"$java" --list-modules | grep -q '^java.base@\(2[5-9]\|[3-9][0-9]\)' || { echo "interop: $java is no JDK 25 or newer: set JAVA_HOME" >&2; exit 2; }
 ./salient inspect "$model" >"$scratch/inspect.log" # builds the program, whose jars Logits.java needs
 
 if [ ! -x "$scratch/venv/bin/python" ]; then

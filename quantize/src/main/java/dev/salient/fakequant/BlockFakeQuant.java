@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * S = d sc,  M = dmin mm;   q = clamp(round((w + M) / S), 0, 3);   value = S q - M
  * </pre>
  *
- * <p>Rounding is straight-through, that of S and M too, so with {@code r = (w + M) / S} and {@code inside = [round(r) = q]}:
+ * <p>Rounding is straight-through, that of S and M too, so with {@code r = (w + M) / S} and {@code inside = [round(r) = q and S > 0]}:
  * {@code d value / d s = q - r inside}, {@code d value / d m = inside - 1}, {@code d value / d w = inside}.
  */
 final class BlockFakeQuant implements FakeQuant {
@@ -55,7 +55,11 @@ final class BlockFakeQuant implements FakeQuant {
                 preserved = weighted.mul(off).sum().item_double();
             }
             Tensor grouped = g.view_as(parts.codes);
-            Tensor inside = parts.ratio.round().eq(parts.codes).to(torch.ScalarType.Float);
+            Tensor inside = parts.ratio
+                    .round()
+                    .eq(parts.codes)
+                    .logical_and(parts.scale.values().ne(new Scalar(0.0)))
+                    .to(torch.ScalarType.Float);
             Tensor byScale = sum(grouped.mul(parts.codes.sub(parts.ratio.mul(inside))));
             Tensor byMinimum = sum(grouped.mul(inside.sub(new Scalar(1.0))));
             Tensor byHi = byScale.div(new Scalar(LARGEST_CODE));
@@ -135,8 +139,7 @@ final class BlockFakeQuant implements FakeQuant {
                     .div(new Scalar(LARGEST_STEP))
                     .to(torch.ScalarType.Half)
                     .to(torch.ScalarType.Float);
-            Tensor steps =
-                    inBlocks.div(unit).nan_to_num_(); // a unit of 0 is one of numbers that are all 0, or too small
+            Tensor steps = inBlocks.div(orOne(unit)); // a unit of 0 is one of numbers that are all 0, or too small
             return new InBlocks(clamp(steps.round_(), LARGEST_STEP), unit);
         }
 
@@ -144,6 +147,11 @@ final class BlockFakeQuant implements FakeQuant {
         Tensor values() {
             return steps.mul(unit).view(steps.size(0), -1, 1);
         }
+    }
+
+    /** These numbers, 1 where they are 0. */
+    private static Tensor orOne(Tensor numbers) {
+        return numbers.add(numbers.eq(new Scalar(0.0)));
     }
 
     private static Tensor clamp(Tensor tensor, double most) {
@@ -168,8 +176,8 @@ final class BlockFakeQuant implements FakeQuant {
             InBlocks minimum = InBlocks.of(lo.neg());
             Tensor w = weight.latent().view(hi.size(0), hi.size(1), weight.groupSize());
             Tensor s = scale.values();
-            Tensor ratio = w.add(minimum.values()).div_(s).mul_(s.ne(new Scalar(0.0)));
-            return new Parts(scale, minimum, ratio.nan_to_num_(), clamp(ratio.round(), LARGEST_CODE));
+            Tensor ratio = w.add(minimum.values()).div_(orOne(s)).mul_(s.ne(new Scalar(0.0)));
+            return new Parts(scale, minimum, ratio, clamp(ratio.round(), LARGEST_CODE));
         }
 
         Tensor values() {

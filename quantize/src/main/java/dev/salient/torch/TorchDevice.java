@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.URL;
 import java.util.Locale;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Loader;
@@ -59,7 +60,11 @@ public final class TorchDevice {
     private static void unpackLinearAlgebra() {
         String folder = Loader.getPlatform() + Loader.loadProperties().getProperty("platform.extension", "");
         try {
-            Loader.cacheResource(org.bytedeco.pytorch.presets.torch.class, folder + "/libtorch_cuda_linalg.so");
+            URL library =
+                    Loader.findResource(org.bytedeco.pytorch.presets.torch.class, folder + "/libtorch_cuda_linalg.so");
+            if (library != null) {
+                Loader.cacheResource(library);
+            }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -1,7 +1,5 @@
 package dev.salient.tune;
 
-import static dev.salient.tensor.Preconditions.require;
-
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -23,13 +21,13 @@ import dev.salient.tune.TunedWeight.Rates;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
-/** One block under tuning: linears and the gains of its norms. Linears that are neither in groups nor of codebooks nor Q2_K stay as they are. */
+/** One block under tuning: linears and the gains of its norms. Linears that are neither in groups nor of codebooks stay as they are, but
+ * for Q2_K's, which follow weights below them. */
 final class TunedBlock implements AutoCloseable {
     private final BlockWeights stored;
     private final TorchLanguageModel.Block original;
@@ -77,11 +75,9 @@ final class TunedBlock implements AutoCloseable {
                 };
                 tuned.put(linear, own);
                 values.put(linear, own.values());
-            } else if (base instanceof SuperBlocks blocks && blocks.format() == SuperFormat.Q2_K) {
-                require(
-                        tuning.moves() == Tuning.Moves.WEIGHTS,
-                        "tuning: got %s for a model on the grid q2_k, want --method weights: its scales are integers too",
-                        tuning.moves().name().toLowerCase(Locale.ROOT));
+            } else if (tuning.moves() == Tuning.Moves.WEIGHTS
+                    && base instanceof SuperBlocks blocks
+                    && blocks.format() == SuperFormat.Q2_K) {
                 TunedWeight own = new StraightThrough(weight, original.weight(linear), device);
                 tuned.put(linear, own);
                 values.put(linear, own.values());

@@ -135,7 +135,10 @@ public final class Tuner implements AutoCloseable {
             blocks.add(block);
             linears += block.tunedLinears();
         }
-        require(linears > 0, "tuning: got a model without linears in groups, want one that quantize wrote");
+        require(
+                linears > 0,
+                "tuning: got a model without linears in groups, want one that quantize wrote; Q2_K takes"
+                        + " --method weights alone");
         return new Distillation(
                 teacher,
                 ends.around(blocks.stream().map(TunedBlock::block).toList()),

@@ -169,9 +169,6 @@ class TuneRunTest {
                 .isInstanceOf(Stopped.class);
         TuneRun.run(blocks("stopped", Tuning.Moves.WEIGHTS, true), new Silent());
         assertThat(Runs.files(folder.resolve("stopped"))).isEqualTo(Runs.files(folder.resolve("tuned")));
-        assertThatThrownBy(() -> TuneRun.run(blocks("pv", Tuning.Moves.PV, false), new Silent()))
-                .hasMessage("tuning: got pv for a model on the grid q2_k, want --method weights: its scales are"
-                        + " integers too");
     }
 
     private TuneRun.Settings blocks(String out, Tuning.Moves moves, boolean resume) {
@@ -401,7 +398,8 @@ class TuneRunTest {
         TuneRun.Settings dense = settings("model", "tuned", Tuning.Moves.SCALES, machine(), false);
         assertThatThrownBy(() -> TuneRun.run(dense, new Silent()))
                 .isInstanceOf(IllegalArgumentException.class)
-                .hasMessage("tuning: got a model without linears in groups, want one that quantize wrote");
+                .hasMessage(
+                        "tuning: got a model without linears in groups, want one that quantize wrote; Q2_K takes --method weights alone");
         assertThat(folder.resolve("tuned")).doesNotExist();
     }
 

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * program reads such a folder: it is what a GGUF file is made of.
  */
 final class BlockLinears {
-    /** The value of {@code quant_method} where no linear is packed in another way. */
+    /** The value of {@code quant_method} where any linear is in blocks; keys of GPTQ beside it where others are packed so. */
     static final String METHOD = "gguf-blocks";
 
     private BlockLinears() {}

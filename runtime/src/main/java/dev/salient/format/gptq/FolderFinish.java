@@ -74,6 +74,9 @@ final class FolderFinish {
         if (summary.hasPacked()) {
             ObjectNode quantization =
                     QuantizationJson.of(summary, symmetric, actOrder, less1 ? GptqConfig.V1 : GptqConfig.V2);
+            if (inBlocks) { // what no other program reads must not look as if it did
+                quantization.put("quant_method", BlockLinears.METHOD);
+            }
             JsonFiles.write(folder.path().resolve("quantize_config.json"), quantization);
             config.set("quantization_config", quantization);
         }

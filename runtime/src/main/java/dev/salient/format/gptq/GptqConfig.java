@@ -1,5 +1,6 @@
 package dev.salient.format.gptq;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.salient.format.FormatException;
 import dev.salient.format.json.JsonObject;
 import java.io.IOException;
@@ -14,9 +15,10 @@ import org.jspecify.annotations.Nullable;
  *
  * @param grid of every linear that no rule is for
  * @param zeroOffset 1 where zero points are stored less 1 ("gptq"), 0 where as they are ("gptq_v2")
+ * @param borrows whether zero points that are stored less 1 may be 0, as GPTQModel writes them
  * @param rules in their order; the first that matches a module counts
  */
-public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
+public record GptqConfig(Grid grid, int zeroOffset, boolean borrows, List<Rule> rules) {
     public static final String V1 = "gptq";
     public static final String V2 = "gptq_v2";
     static final String QUANTIZATION = "quantization_config";
@@ -70,7 +72,11 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
     public static @Nullable GptqConfig find(Path folder, JsonObject config) throws IOException {
         JsonObject quantization = config.findObject(QUANTIZATION);
         if (quantization != null) {
-            if (!"gptq".equals(quantization.findString("quant_method"))) {
+            String method = quantization.findString("quant_method");
+            if (BlockLinears.METHOD.equals(method) && !quantization.has("bits")) {
+                return null;
+            }
+            if (!"gptq".equals(method) && !BlockLinears.METHOD.equals(method)) {
                 throw quantization.wrong(
                         "quant_method", "\"gptq\", \"awq\" or \"aqlm\", the quantized folders that are read");
             }
@@ -94,7 +100,9 @@ public record GptqConfig(Grid grid, int zeroOffset, List<Rule> rules) {
                 rules.add(rule(dynamic, pattern, grid));
             }
         }
-        return new GptqConfig(grid, V2.equals(format) ? 0 : 1, rules);
+        JsonNode maker = json.toNode().at("/meta/quantizer");
+        boolean borrows = maker.toString().contains("gptqmodel:");
+        return new GptqConfig(grid, V2.equals(format) ? 0 : 1, borrows, rules);
     }
 
     /** "-:regex" leaves modules alone; "+:regex" or a plain regex changes some of their settings. */

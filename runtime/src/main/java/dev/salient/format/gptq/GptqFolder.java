@@ -47,9 +47,6 @@ public final class GptqFolder {
         if (quantization != null && AqlmLinears.METHOD.equals(quantization.findString("quant_method"))) {
             return AqlmLinears.of(quantization, store);
         }
-        if (quantization != null && BlockLinears.METHOD.equals(quantization.findString("quant_method"))) {
-            return null;
-        }
         GptqConfig gptq = GptqConfig.find(folder, json);
         return gptq == null ? null : new GptqLinears(store, gptq, arena);
     }

@@ -47,15 +47,29 @@ record GptqLinears(TensorStore store, GptqConfig config, Arena arena) implements
         int groups = in / groupSize;
         GptqPacking packing = new GptqPacking(
                 codes.expectRaw(StoredType.I32, wordsOf(in, bits), out),
-                zeros(store.expect(module + ".qzeros").expectRaw(StoredType.I32, groups, wordsOf(out, bits)), bits),
+                zeros(module, groups, out, bits),
                 store.expect(module + ".scales").expectScales(arena, groups, out));
         int[] channels = findOrder(module, in, groupSize);
         GroupAffine weight = packing.unpack(new GptqPacking.Sizes(out, in, bits, groupSize), channels, arena);
         return channels == null ? weight : new Reordered(weight, channels);
     }
 
-    private MemorySegment zeros(MemorySegment stored, int bits) {
-        return config.zeroOffset() == 0 ? stored : GptqPacking.raised(stored, bits, arena);
+    /** Zero points as they are. */
+    private MemorySegment zeros(String module, int groups, int out, int bits) throws FormatException {
+        StoredTensor zeros = store.expect(module + ".qzeros");
+        MemorySegment stored = zeros.expectRaw(StoredType.I32, groups, wordsOf(out, bits));
+        if (config.zeroOffset() == 0) {
+            return stored;
+        }
+        int most = (1 << bits) - 1;
+        long count = stored.byteSize() * Byte.SIZE / bits;
+        for (long i = 0; !config.borrows() && i < count; i++) {
+            if (GptqPacking.bitsAt(stored, i * bits, bits) == most) {
+                throw new FormatException(
+                        "%s: got zero point %d at %d, want 1 to %d", zeros.place(), most + 1, i, most);
+            }
+        }
+        return GptqPacking.raised(stored, bits, arena);
     }
 
     private static int wordsOf(int codes, int bits) {

@@ -181,7 +181,8 @@ public final class QuantizedFolder {
             if (codebooks != null) {
                 return AqlmLinears.read(store, module, codebooks, new int[] {out, in});
             }
-            GptqConfig grid = new GptqConfig(FolderSummary.gridOrDefault(store, module, in), 0, java.util.List.of());
+            GptqConfig grid =
+                    new GptqConfig(FolderSummary.gridOrDefault(store, module, in), 0, false, java.util.List.of());
             return new GptqLinears(store, grid, arena).read(id, out, in);
         };
         linears = BlockLinears.over(store, linears);

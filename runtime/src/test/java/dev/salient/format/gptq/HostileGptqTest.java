@@ -25,6 +25,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -159,6 +160,31 @@ class HostileGptqTest {
         Arrays.fill(scales, 6, 8, (byte) 0xFF);
         replace(Q + "scales", StoredType.F16, scales, 2, 64);
         assertRefused(SHARD + ": " + Q + "scales: got NaN at 3, want a finite number");
+    }
+
+    @Test
+    void zeroPointThatTheFirstVersionCannotHold() throws IOException {
+        storeThreeLess1();
+        assertRefused(SHARD + ": " + Q + "qzeros: got zero point 4 at 5, want 1 to 3");
+    }
+
+    private void storeThreeLess1() throws IOException {
+        edit("config.json", "gptq_v2", "gptq");
+        byte[] zeros = new byte[2 * 4 * 4];
+        zeros[1] = (byte) 0b00001100;
+        replace(Q + "qzeros", StoredType.I32, zeros, 2, 4);
+    }
+
+    /** Of the same numbers GPTQModel says that it borrowed. */
+    @Test
+    void zeroPointThatBorrowed() throws IOException {
+        storeThreeLess1();
+        edit("config.json", "\"pack_dtype\"", "\"meta\": {\"quantizer\": [\"gptqmodel:7.7.0\"]}, \"pack_dtype\"");
+        try (Checkpoint read = Checkpoints.open(folder)) {
+            LowRank adapted = (LowRank) read.weights().blocks().getFirst().linear(Linear.Q);
+            GroupAffine q = (GroupAffine) adapted.base();
+            assertThat(List.of(q.zero(4, 0), q.zero(5, 0), q.zero(6, 0))).containsExactly(1, 0, 2);
+        }
     }
 
     @Test

@@ -156,6 +156,10 @@ class QuantizedFolderTest {
             assertThat(read.weights().blocks().getFirst().linear(Linear.DOWN)).isInstanceOf(SuperBlocks.class);
             assertThat(read.weights().blocks().getFirst().linear(Linear.UP)).isInstanceOf(GroupAffine.class);
         }
+        assertThat(JsonObject.read(temporary.resolve("mixed/config.json"))
+                        .expectObject("quantization_config")
+                        .findString("quant_method"))
+                .isEqualTo("gguf-blocks");
         QuantizedFolder unfinished =
                 QuantizedFolder.open(temporary.resolve("part"), RandomModel.checkpoint(source, all));
         unfinished.writeBlock(1, all.blocks().get(1));
