@@ -10,7 +10,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
-import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -46,40 +45,24 @@ final class BlockFakeQuant implements FakeQuant {
     public Gradients differentiate(ClippedGroups weight, @Nullable Tensor gradient, @Nullable Weighting preservation) {
         try (TorchScope scope = new TorchScope()) {
             Parts parts = Parts.of(weight);
-            Tensor g = gradient == null ? torch.zeros_like(weight.original()) : gradient;
-            double preserved = 0;
-            if (preservation != null) {
-                Tensor off = parts.values().view_as(g).sub(weight.original());
-                Tensor weighted = off.mul(preservation.saliency());
-                g = g.add(weighted.mul(new Scalar(2 * preservation.lambda())));
-                preserved = weighted.mul(off).sum().item_double();
-            }
+            TensorGradients.Total total = TensorGradients.total(weight, gradient, preservation, parts::values);
+            Tensor g = total.byValues();
             Tensor grouped = g.view_as(parts.codes);
             Tensor inside = parts.ratio
                     .round()
                     .eq(parts.codes)
                     .logical_and(parts.scale.values().ne(new Scalar(0.0)))
                     .to(torch.ScalarType.Float);
-            Tensor byScale = sum(grouped.mul(parts.codes.sub(parts.ratio.mul(inside))));
-            Tensor byMinimum = sum(grouped.mul(inside.sub(new Scalar(1.0))));
+            Tensor byScale = TensorGradients.sum(grouped.mul(parts.codes.sub(parts.ratio.mul(inside))));
+            Tensor byMinimum = TensorGradients.sum(grouped.mul(inside.sub(new Scalar(1.0))));
             Tensor byHi = byScale.div(new Scalar(LARGEST_CODE));
             Tensor byLo = byHi.add(byMinimum).neg();
             return new Gradients(
-                    scope.keep(byLogit(byHi, weight.upper(), weight.max())),
-                    scope.keep(byLogit(byLo, weight.lower(), weight.min())),
+                    scope.keep(TensorGradients.byLogit(byHi, weight.upper(), weight.max())),
+                    scope.keep(TensorGradients.byLogit(byLo, weight.lower(), weight.min())),
                     weight.trainsWeight() ? scope.keep(g.mul(inside.view_as(g))) : null,
-                    preserved);
+                    total.preservation());
         }
-    }
-
-    /** Over the weights of each group, [out, groups]. */
-    private static Tensor sum(Tensor grouped) {
-        return grouped.sum(new long[] {2}, false, new ScalarTypeOptional());
-    }
-
-    private static Tensor byLogit(Tensor byEnd, Tensor logit, Tensor end) {
-        Tensor share = logit.sigmoid();
-        return byEnd.mul(end).mul(share).mul(torch.ones_like(share).sub(share));
     }
 
     /** What one group's rounding costs under a scale and a minimum that need no rounding themselves: {@code scale (code - zero)}. */

@@ -5,7 +5,6 @@ import dev.salient.tensor.DType;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -33,33 +32,20 @@ public final class DualFakeQuant implements FakeQuant {
     public Gradients differentiate(ClippedGroups weight, @Nullable Tensor gradient, @Nullable Weighting preservation) {
         try (TorchScope scope = new TorchScope()) {
             Parts parts = Parts.of(weight);
-            Tensor g = gradient == null ? torch.zeros_like(weight.original()) : gradient;
-            double preserved = 0;
-            if (preservation != null) {
-                Tensor off = parts.values().view_as(g).sub(weight.original());
-                Tensor weighted = off.mul(preservation.saliency());
-                g = g.add(weighted.mul(new Scalar(2 * preservation.lambda())));
-                preserved = weighted.mul(off).sum().item_double();
-            }
+            TensorGradients.Total total = TensorGradients.total(weight, gradient, preservation, parts::values);
+            Tensor g = total.byValues();
             Tensor grouped = g.view_as(parts.w);
             Tensor lowest = parts.a2.mul(new Scalar(1.5));
             Tensor highest = parts.a1.sub(parts.a2.mul(new Scalar(0.5)));
             Tensor inside = parts.w.ge(lowest).logical_and(parts.w.le(highest));
             return new Gradients(
-                    scope.keep(byLogit(grouped, parts.b1, weight.upper(), weight.max())),
-                    scope.keep(byLogit(grouped, parts.b2, weight.lower(), weight.min())),
+                    scope.keep(TensorGradients.byLogit(
+                            TensorGradients.sum(grouped.mul(parts.b1)), weight.upper(), weight.max())),
+                    scope.keep(TensorGradients.byLogit(
+                            TensorGradients.sum(grouped.mul(parts.b2)), weight.lower(), weight.min())),
                     weight.trainsWeight() ? scope.keep(g.mul(inside.view_as(g))) : null,
-                    preserved);
+                    total.preservation());
         }
-    }
-
-    private static Tensor byLogit(Tensor gradient, Tensor bits, Tensor logit, Tensor end) {
-        Tensor share = logit.sigmoid();
-        return gradient.mul(bits)
-                .sum(new long[] {2}, false, new ScalarTypeOptional())
-                .mul(end)
-                .mul(share)
-                .mul(torch.ones_like(share).sub(share));
     }
 
     /** The values as they are stored: no form of ours holds two scalars a group, so plain fp16. */

@@ -15,7 +15,7 @@ public final class TensorFakeQuant implements FakeQuant {
     public void quantize(ClippedGroups weight) {
         try (TorchScope scope = new TorchScope()) {
             Parts parts = Parts.of(weight);
-            weight.values().detach().copy_(parts.level.mul(parts.scale).view_as(weight.original()));
+            weight.values().detach().copy_(parts.values().view_as(weight.original()));
         }
     }
 
@@ -23,15 +23,8 @@ public final class TensorFakeQuant implements FakeQuant {
     public Gradients differentiate(ClippedGroups weight, @Nullable Tensor gradient, @Nullable Weighting preservation) {
         try (TorchScope scope = new TorchScope()) {
             Parts parts = Parts.of(weight);
-            Tensor g = gradient == null ? torch.zeros_like(weight.original()) : gradient;
-            double preserved = 0;
-            if (preservation != null) {
-                Tensor off =
-                        parts.level.mul(parts.scale).view_as(weight.original()).sub(weight.original());
-                Tensor weighted = off.mul(preservation.saliency());
-                g = g.add(weighted.mul(new Scalar(2 * preservation.lambda())));
-                preserved = weighted.mul(off).sum().item_double();
-            }
+            TensorGradients.Total total = TensorGradients.total(weight, gradient, preservation, parts::values);
+            Tensor g = total.byValues();
             Tensor inside = parts.rounded.eq(parts.level);
             Tensor slope = parts.level;
             if (weight.grid() instanceof Grid.Binary) {
@@ -39,19 +32,14 @@ public final class TensorFakeQuant implements FakeQuant {
             } else {
                 slope = parts.level.sub(parts.ratio.mul(inside));
             }
-            Tensor toScale = g.view_as(slope)
-                    .mul(slope)
-                    .sum(new long[] {2}, false, new org.bytedeco.pytorch.ScalarTypeOptional())
+            Tensor toScale = TensorGradients.sum(g.view_as(slope).mul(slope))
                     .mul(parts.free.squeeze(2))
                     .div(new Scalar(weight.largestCode()));
-            Tensor up = weight.upper().sigmoid();
-            Tensor down = weight.lower().sigmoid();
-            Tensor one = torch.ones_like(up);
-            Tensor upper = toScale.mul(weight.max()).mul(up).mul(one.sub(up));
-            Tensor lower =
-                    toScale.mul(weight.min()).mul(down).mul(one.sub(down)).neg();
+            Tensor upper = TensorGradients.byLogit(toScale, weight.upper(), weight.max());
+            Tensor lower = TensorGradients.byLogit(toScale, weight.lower(), weight.min())
+                    .neg();
             Tensor own = weight.trainsWeight() ? scope.keep(g.mul(inside.view_as(g))) : null;
-            return new Gradients(scope.keep(upper), scope.keep(lower), own, preserved);
+            return new Gradients(scope.keep(upper), scope.keep(lower), own, total.preservation());
         }
     }
 
@@ -65,6 +53,10 @@ public final class TensorFakeQuant implements FakeQuant {
      * @param free 1 where the scale is within its bounds, else 0
      */
     private record Parts(Tensor ratio, Tensor rounded, Tensor level, Tensor scale, Tensor free) {
+        Tensor values() {
+            return level.mul(scale);
+        }
+
         static Parts of(ClippedGroups weight) {
             int n = weight.largestCode();
             Tensor hi = weight.upper().sigmoid().mul(weight.max()).unsqueeze(2);

@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /** One block under tuning: linears and the gains of its norms. Linears that are neither in groups nor of codebooks stay as they are, but
  * for Q2_K's, which follow weights below them. */
@@ -58,31 +59,12 @@ final class TunedBlock implements AutoCloseable {
         SplittableRandom seeds = new SplittableRandom(seed);
         for (Linear linear : Linear.values()) {
             Chance chance = tuning.moves() == Tuning.Moves.STOCHASTIC ? new Chance(seeds.nextLong(), device) : null;
-            PackedWeight weight = stored.linear(linear);
-            PackedWeight base = weight instanceof LowRank adapted ? adapted.base() : weight;
-            if (weight instanceof AdditiveCodebook codebook) {
-                TunedWeight own = new TunedCodebooks(codebook, original.weight(linear), tuning, chance, device);
-                tuned.put(linear, own);
-                values.put(linear, own.values());
-            } else if (base instanceof GroupAffine) {
-                TunedWeight own = switch (tuning.moves()) {
-                    case SCALES -> new ScalesAndCodes(weight, true, null, null, device);
-                    case STOCHASTIC -> new ScalesAndCodes(weight, true, tuning.codeSteps(), chance, device);
-                    case CODES, PV ->
-                        new ScalesAndCodes(weight, tuning.moves() == Tuning.Moves.PV, tuning.codeSteps(), null, device)
-                                .startTowards(original.weight(linear));
-                    case WEIGHTS -> new StraightThrough(weight, original.weight(linear), device);
-                };
-                tuned.put(linear, own);
-                values.put(linear, own.values());
-            } else if (tuning.moves() == Tuning.Moves.WEIGHTS
-                    && base instanceof SuperBlocks blocks
-                    && blocks.format() == SuperFormat.Q2_K) {
-                TunedWeight own = new StraightThrough(weight, original.weight(linear), device);
-                tuned.put(linear, own);
-                values.put(linear, own.values());
+            TunedWeight own = find(stored.linear(linear), original.weight(linear), tuning, chance, device);
+            if (own == null) {
+                values.put(linear, device.exactValues(stored.linear(linear)));
             } else {
-                values.put(linear, device.exactValues(weight));
+                tuned.put(linear, own);
+                values.put(linear, own.values());
             }
         }
         Map<Norm, Tensor> gains = new EnumMap<>(Norm.class);
@@ -93,6 +75,30 @@ final class TunedBlock implements AutoCloseable {
         Map<Linear, Tensor> biases = TorchLanguageModel.biases(stored, device);
         block = new TorchLanguageModel.Block(
                 new TorchBlock(config, original.block().index(), gains, biases), values);
+    }
+
+    /** What moves a linear; null where nothing does. */
+    private static @Nullable TunedWeight find(
+            PackedWeight weight, Tensor original, Tuning tuning, @Nullable Chance chance, TorchDevice device) {
+        Tuning.Moves moves = tuning.moves();
+        PackedWeight base = weight instanceof LowRank adapted ? adapted.base() : weight;
+        return switch (base) {
+            case AdditiveCodebook codebook
+            when !(weight instanceof LowRank) -> new TunedCodebooks(codebook, original, tuning, chance, device);
+            case GroupAffine affine ->
+                switch (moves) {
+                    case SCALES -> new ScalesAndCodes(weight, true, null, null, device);
+                    case STOCHASTIC -> new ScalesAndCodes(weight, true, tuning.codeSteps(), chance, device);
+                    case CODES, PV ->
+                        new ScalesAndCodes(weight, moves == Tuning.Moves.PV, tuning.codeSteps(), null, device)
+                                .startTowards(original);
+                    case WEIGHTS -> new StraightThrough(weight, original, device);
+                };
+            case SuperBlocks blocks
+            when moves == Tuning.Moves.WEIGHTS && blocks.format() == SuperFormat.Q2_K ->
+                new StraightThrough(weight, original, device);
+            default -> null;
+        };
     }
 
     /** What computes: its weights are the leaves. */

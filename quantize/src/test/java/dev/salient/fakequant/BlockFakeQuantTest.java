@@ -1,5 +1,7 @@
 package dev.salient.fakequant;
 
+import static dev.salient.fakequant.Samples.gaussians;
+import static dev.salient.fakequant.Samples.sigmoid;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -27,18 +29,6 @@ class BlockFakeQuantTest {
     private static final int SIZE = 16;
     private static final int GROUPS = OUT * IN / SIZE;
     private static final Grid GRID = new Grid.Q2K();
-
-    private static float[] gaussians(Random random, int count) {
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return values;
-    }
-
-    private static double sigmoid(double x) {
-        return 1 / (1 + Math.exp(-x));
-    }
 
     private static float half(double x) {
         return Float.float16ToFloat(Float.floatToFloat16((float) x));

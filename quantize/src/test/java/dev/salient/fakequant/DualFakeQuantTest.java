@@ -1,5 +1,7 @@
 package dev.salient.fakequant;
 
+import static dev.salient.fakequant.Samples.gaussians;
+import static dev.salient.fakequant.Samples.sigmoid;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
@@ -23,18 +25,6 @@ class DualFakeQuantTest {
     private static final int IN = 96;
     private static final int SIZE = 32;
     private static final Grid GRID = new Grid.DualBinary(SIZE);
-
-    private static float[] gaussians(Random random, int count) {
-        float[] values = new float[count];
-        for (int i = 0; i < count; i++) {
-            values[i] = (float) random.nextGaussian();
-        }
-        return values;
-    }
-
-    private static double sigmoid(double x) {
-        return 1 / (1 + Math.exp(-x));
-    }
 
     /** The sum of two bits, as the paper writes it. */
     private static double[] bits(double w, double a1, double a2) {

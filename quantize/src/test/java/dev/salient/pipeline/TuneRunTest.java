@@ -48,12 +48,19 @@ class TuneRunTest {
     @BeforeEach
     void quantize() throws IOException {
         Runs.writeModelAndText(folder);
+        quantize(
+                "rounded",
+                new Method.ErrorAdapter(new Grid.Signed2(64), Start.SQUARED_ERROR, 2, 1, false),
+                Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)));
+    }
+
+    private void quantize(String out, Method method, Map<LinearId, Grid> kept) throws IOException {
         QuantizationRun.run(
                 new RunSettings(
                         folder.resolve("model"),
-                        folder.resolve("rounded"),
-                        new Method.ErrorAdapter(new Grid.Signed2(64), Start.SQUARED_ERROR, 2, 1, false),
-                        Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                        folder.resolve(out),
+                        method,
+                        kept,
                         null,
                         0,
                         0,
@@ -92,6 +99,18 @@ class TuneRunTest {
                 resume);
     }
 
+    private TuneRun.Settings tuning(String quantized, String out, Tuning tuning, boolean resume) {
+        return new TuneRun.Settings(
+                folder.resolve(quantized),
+                folder.resolve("model"),
+                folder.resolve(out),
+                tuning,
+                calibration(),
+                machine(),
+                5,
+                resume);
+    }
+
     @ParameterizedTest
     @EnumSource
     void theFolderThatIsWrittenDivergesAsLittleAsTheRunSays(Tuning.Moves moves) throws IOException {
@@ -108,20 +127,7 @@ class TuneRunTest {
     @ParameterizedTest
     @EnumSource
     void codebooksAreTunedToo(Tuning.Moves moves) throws IOException {
-        QuantizationRun.run(
-                new RunSettings(
-                        folder.resolve("model"),
-                        folder.resolve("books"),
-                        new Method.Aqlm(new Grid.Codebooks(2, 5, 8), 1, TokenWeighting.RELATIVE, 0, 0),
-                        Map.of(),
-                        null,
-                        0,
-                        0,
-                        calibration(),
-                        machine(),
-                        1,
-                        false),
-                new Silent());
+        quantize("books", new Method.Aqlm(new Grid.Codebooks(2, 5, 8), 1, TokenWeighting.RELATIVE, 0, 0), Map.of());
         Tuning slow = new Tuning(
                 moves, 4, 3, 1e-3, 3e-3, 0, 3e-3, 0, new Tuning.CodeSteps(0.02, 0.05, 0.2, 0), Tuning.Pull.NONE);
         TuneRun.Outcome outcome = TuneRun.run(books("whole", slow, false), new Silent());
@@ -142,20 +148,10 @@ class TuneRunTest {
     @Test
     void blocksAreTunedThroughWeightsBelowThem() throws IOException {
         TinyLlama.write(folder.resolve("model"), 7, Grid.Q2K.BLOCK);
-        QuantizationRun.run(
-                new RunSettings(
-                        folder.resolve("model"),
-                        folder.resolve("blocks"),
-                        new Method.Rtn(new Grid.Q2K(), Start.SQUARED_ERROR),
-                        Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
-                        null,
-                        0,
-                        0,
-                        calibration(),
-                        machine(),
-                        1,
-                        false),
-                new Silent());
+        quantize(
+                "blocks",
+                new Method.Rtn(new Grid.Q2K(), Start.SQUARED_ERROR),
+                Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)));
         TuneRun.Outcome outcome = TuneRun.run(blocks("tuned", Tuning.Moves.WEIGHTS, false), new Silent());
         double before = outcome.curve().getFirst().heldOut();
         double after = outcome.best().heldOut();
@@ -174,15 +170,7 @@ class TuneRunTest {
     private TuneRun.Settings blocks(String out, Tuning.Moves moves, boolean resume) {
         Tuning tuning = new Tuning(
                 moves, 4, 3, 3e-4, 1e-3, 0, 1e-3, 0, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5), Tuning.Pull.NONE);
-        return new TuneRun.Settings(
-                folder.resolve("blocks"),
-                folder.resolve("model"),
-                folder.resolve(out),
-                tuning,
-                calibration(),
-                machine(),
-                5,
-                resume);
+        return tuning("blocks", out, tuning, resume);
     }
 
     /** The saliency term alone, so large that nothing else counts, brings the weights nearer to the original's. */
@@ -230,30 +218,14 @@ class TuneRunTest {
     private TuneRun.Settings ends(String from, String out, double rate, boolean resume) {
         Tuning.CodeSteps none = new Tuning.CodeSteps(0, 1, 1, 1);
         Tuning tuning = new Tuning(Tuning.Moves.SCALES, 4, 3, 0, 1e-3, 0, 1e-3, rate, none, Tuning.Pull.NONE);
-        return new TuneRun.Settings(
-                folder.resolve(from),
-                folder.resolve("model"),
-                folder.resolve(out),
-                tuning,
-                calibration(),
-                machine(),
-                5,
-                resume);
+        return tuning(from, out, tuning, resume);
     }
 
     private TuneRun.Settings pulled(String out, Preservation.Saliency saliency, double lambda, boolean resume) {
         Tuning.Pull pull = new Tuning.Pull(lambda, saliency);
         Tuning tuning = new Tuning(
                 Tuning.Moves.WEIGHTS, 4, 3, 3e-3, 0, 0, 0, 0, new Tuning.CodeSteps(0.5, 0.01, 0.2, 0.5), pull);
-        return new TuneRun.Settings(
-                folder.resolve("rounded"),
-                folder.resolve("model"),
-                folder.resolve(out),
-                tuning,
-                calibration(),
-                machine(),
-                5,
-                resume);
+        return tuning("rounded", out, tuning, resume);
     }
 
     /** Squared, from the original's weights, over all linears. */
@@ -281,15 +253,7 @@ class TuneRunTest {
     }
 
     private TuneRun.Settings books(String out, Tuning tuning, boolean resume) {
-        return new TuneRun.Settings(
-                folder.resolve("books"),
-                folder.resolve("model"),
-                folder.resolve(out),
-                tuning,
-                calibration(),
-                machine(),
-                5,
-                resume);
+        return tuning("books", out, tuning, resume);
     }
 
     /** By the packed runtime, on the windows that a run holds out: the last 75 of the text's 1500 tokens. */
