@@ -14,13 +14,17 @@ import dev.salient.torch.TorchScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * A weight in groups, each with two clipping logits that are trained (OmniQuant's learnable weight clipping).
  *
  * <p>Of a group with largest weight {@code max} and smallest {@code min}: {@code hi = sigmoid(u) max},
  * {@code lo = sigmoid(l) min}, {@code s = (hi - lo) / n} with {@code n = 2^bits - 1}, {@code z = round(-lo / s)}, and for
- * the signed2 grid {@code z = 1 if hi >= -lo, else 2}. The values are {@code s (clamp(round(w / s) + z, 0, n) - z)}.
+ * the signed grids {@code z = 2^(bits - 1) - 1 if hi >= -lo, else 2^(bits - 1)}. The values are {@code s (clamp(round(w / s) + z, 0, n) - z)}.
+ *
+ * <p>The range of signed groups of 4 and 8 bits is as wide as their levels: {@code min = -max (h - 1) / h} with {@code h = 2^(bits - 1)}, or
+ * {@code max} so from {@code min} where that reaches farther.
  *
  * <p>Ternary and binary groups have a symmetric range, {@code max = -min = max |w|}, {@code n = 2} and {@code z = 1}; a binary group's
  * values are {@code s sign(w)}, with {@code sign(0) = 1}. Its s has no say in the codes, so {@code d value / d s = sign(w)}, and a
@@ -69,6 +73,12 @@ public record ClippedGroups(
             Tensor largest = grouped.abs().amax(new long[] {2}, false);
             Tensor highest = signed ? grouped.amax(new long[] {2}, false).clamp(nought, none) : largest;
             Tensor lowest = signed ? grouped.amin(new long[] {2}, false).clamp(none, nought) : largest.neg();
+            if (grid instanceof Grid.Signed levels) {
+                Scalar less = new Scalar(levels.shortSide());
+                Tensor up = highest.ge(lowest.neg());
+                lowest = torch.where(up, highest.mul(less).neg(), lowest);
+                highest = torch.where(up, highest, lowest.mul(less).neg());
+            }
             Tensor max = scope.keep(grid instanceof Grid.DualBinary ? highest.mul(new Scalar(2.0)) : highest);
             Tensor min = scope.keep(lowest);
             float[] logits = new float[Math.toIntExact(out * groups)];
@@ -135,14 +145,15 @@ public record ClippedGroups(
         int largest = levels == Levels.ALL ? most : 2;
         float[] max = new float[out * stored.groupsPerRow()];
         float[] min = new float[max.length];
-        boolean signed = stored.bits() == 2;
+        int half = 1 << (stored.bits() - 1);
+        boolean signed = true;
         for (int row = 0; row < out; row++) {
             for (int g = 0; g < stored.groupsPerRow(); g++) {
                 float signedScale = stored.scale(row, g);
                 boolean mirrored = signedScale < 0;
                 float scale = Math.clamp(Math.abs(signedScale), SMALLEST_SCALE, LARGEST_SCALE);
                 int zero = mirrored ? most - stored.zero(row, g) : stored.zero(row, g);
-                signed &= zero == 1 || zero == 2;
+                signed &= zero == half - 1 || zero == half;
                 int group = row * stored.groupsPerRow() + g;
                 max[group] = 2 * scale * (largest - zero); // half of it is the range, at sigmoid(0)
                 min[group] = -2 * scale * zero;
@@ -156,9 +167,17 @@ public record ClippedGroups(
         Grid grid = switch (levels) {
             case SIGNS -> new Grid.Binary(size);
             case TERNARY -> new Grid.Ternary(size);
-            case ALL -> signed ? new Grid.Signed2(size) : new Grid.Affine(stored.bits(), size);
+            case ALL -> signed ? signed(stored.bits(), size) : new Grid.Affine(stored.bits(), size);
         };
         return ofStored(grid, original, ideal, new Ends(max, min), device);
+    }
+
+    private static Grid signed(int bits, int size) {
+        return switch (bits) {
+            case 2 -> new Grid.Signed2(size);
+            case 4, 8 -> new Grid.Signed(bits, size);
+            default -> new Grid.Affine(bits, size);
+        };
     }
 
     /** Twice the ends of each group's range. */
@@ -219,6 +238,7 @@ public record ClippedGroups(
     static float zero(Grid grid, float hi, float lo, float scale) {
         return switch (grid) {
             case Grid.Signed2 signed -> hi >= -lo ? 1 : 2;
+            case Grid.Signed signed -> hi >= -lo ? signed.longSide() - 1 : signed.longSide();
             case Grid.Ternary ternary -> 1;
             case Grid.DualBinary dual -> 1;
             case Grid.Binary binary -> 1;

@@ -35,23 +35,14 @@ final class ClippingSearch {
         if (grid.isSymmetric()) {
             return SymmetricFit.share(weights, from, groupSize, grid);
         }
-        float max = 0;
-        float min = 0;
-        for (int i = from; i < from + groupSize; i++) {
-            max = Math.max(max, weights[i]);
-            min = Math.min(min, weights[i]);
-        }
-        if (grid instanceof Grid.DualBinary) {
-            max = Math.max(max, -min);
-            min = -max / 2;
-        }
+        GroupRange range = GroupRange.of(weights, from, groupSize, grid);
         int largest = grid.largestCode();
         float best = 1;
         double least = Double.POSITIVE_INFINITY;
         for (int step = 0; step < STEPS; step++) {
             float share = 1 - step * STEP;
-            float scale = ClippedGroups.scale(share * max, share * min, largest);
-            float zero = ClippedGroups.zero(grid, share * max, share * min, scale);
+            float scale = ClippedGroups.scale(share * range.max(), share * range.min(), largest);
+            float zero = ClippedGroups.zero(grid, share * range.max(), share * range.min(), scale);
             double error = grid instanceof Grid.Q2K
                     ? BlockFakeQuant.squaredError(weights, from, groupSize, scale, zero)
                     : squaredError(weights, from, groupSize, scale, zero, largest);

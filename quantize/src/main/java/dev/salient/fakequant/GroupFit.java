@@ -12,20 +12,11 @@ import dev.salient.method.Method.Start;
 public record GroupFit(Grid grid, float scale, float zero) {
     /** The fit of {@code size} weights from {@code from} on, clipped as the start says. */
     public static GroupFit of(float[] weights, int from, int size, Grid grid, Start start) {
-        float max = 0;
-        float min = 0;
-        for (int i = from; i < from + size; i++) {
-            max = Math.max(max, weights[i]);
-            min = Math.min(min, weights[i]);
-        }
-        if (grid.isSymmetric()) {
-            max = Math.max(max, -min);
-            min = -max;
-        }
+        GroupRange range = GroupRange.of(weights, from, size, grid);
         float share = start == Start.SQUARED_ERROR ? ClippingSearch.best(weights, from, size, grid) : 1;
-        float exact = ClippedGroups.scale(share * max, share * min, grid.largestCode());
+        float exact = ClippedGroups.scale(share * range.max(), share * range.min(), grid.largestCode());
         float scale = Float.float16ToFloat(Float.floatToFloat16(exact));
-        return new GroupFit(grid, scale, ClippedGroups.zero(grid, share * max, share * min, scale));
+        return new GroupFit(grid, scale, ClippedGroups.zero(grid, share * range.max(), share * range.min(), scale));
     }
 
     /** The same zero point under another scale. */

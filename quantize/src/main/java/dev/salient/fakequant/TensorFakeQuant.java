@@ -66,6 +66,8 @@ public final class TensorFakeQuant implements FakeQuant {
             Tensor zero = switch (weight.grid()) {
                 case Grid.Signed2 signed ->
                     torch.ones_like(hi).add(hi.lt(lo.neg()).to(torch.ScalarType.Float));
+                case Grid.Signed signed ->
+                    hi.lt(lo.neg()).to(torch.ScalarType.Float).add(new Scalar(signed.longSide() - 1.0));
                 case Grid.Ternary ternary -> torch.ones_like(hi);
                 case Grid.DualBinary dual -> throw new IllegalArgumentException("two scalars: got one scale a group");
                 case Grid.Binary binary -> torch.ones_like(hi);

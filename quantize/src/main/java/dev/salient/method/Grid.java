@@ -62,6 +62,35 @@ public sealed interface Grid {
     }
 
     /**
+     * Levels {@code 1 - h} to h, {@code h = 2^(bits - 1)}, times a signed fp16 scale: GGUF's Q4_0 or Q8_0 and a GPTQ group at once. The range
+     * of a group is as wide as these levels, its largest weight the h of them, as llama.cpp rounds.
+     *
+     * @param bits 4 or 8
+     * @param groupSize a multiple of 32 for files that llama.cpp reads
+     */
+    record Signed(int bits, int groupSize) implements Grid {
+        public Signed {
+            require(bits == 4 || bits == 8, "bits: got %d, want 4 or 8", bits);
+            require(groupSize >= 0, "group size: got %d, want 0 (a whole row) or more", groupSize);
+        }
+
+        @Override
+        public int bitsBesideCodes() {
+            return 16;
+        }
+
+        /** Levels on the side that has more of them: h. */
+        public int longSide() {
+            return 1 << (bits - 1);
+        }
+
+        /** How far the other side reaches, as a share of it. */
+        public float shortSide() {
+            return (longSide() - 1f) / longSide();
+        }
+    }
+
+    /**
      * Levels {-1, 0, 1} times an fp16 scale, packed as {@link Signed2} is, without its code 3: GGUF's TQ2_0 in groups of 256.
      *
      * @param groupSize 0: the whole row

@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class BitBudget {
     /** What a linear may be moved to. */
-    static final List<Grid> RICHER = List.of(new Grid.Affine(4, 64), new Grid.Affine(8, 64));
+    static final List<Grid> RICHER = List.of(new Grid.Signed(4, 64), new Grid.Signed(8, 64));
 
     /**
      * What a grid costs a linear, and what it leaves.

@@ -9,8 +9,6 @@ import java.util.TreeMap;
 
 /** How often each code and each size of scale is used in the linears of one grid. */
 final class GridCount {
-    private static final double BINS_PER_OCTAVE = 2;
-
     private final String form;
     private final long[] codes;
     private final TreeMap<Integer, Long> scales = new TreeMap<>();
@@ -45,15 +43,16 @@ final class GridCount {
             zero++;
             return;
         }
-        int bin = (int) Math.floor(BINS_PER_OCTAVE * Math.log(Math.abs(scale)) / Math.log(2));
+        int octave = Math.getExponent(scale); // a logarithm would put some powers of two below themselves
+        int bin = 2 * octave + (Math.abs(scale) >= Math.scalb(Math.sqrt(2), octave) ? 1 : 0);
         scales.merge(bin, 1L, Long::sum);
     }
 
     Counts counts() {
         List<Bin> bins = new ArrayList<>();
         for (Map.Entry<Integer, Long> bin : scales.entrySet()) {
-            double from = Math.pow(2, bin.getKey() / BINS_PER_OCTAVE);
-            bins.add(new Bin(from, from * Math.pow(2, 1 / BINS_PER_OCTAVE), bin.getValue()));
+            int at = bin.getKey();
+            bins.add(new Bin(Math.pow(2, at / 2.0), Math.pow(2, (at + 1) / 2.0), bin.getValue()));
         }
         return new Counts(form, Arrays.stream(codes).boxed().toList(), bins, negative, zero);
     }

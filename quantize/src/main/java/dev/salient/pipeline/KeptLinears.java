@@ -26,7 +26,7 @@ record KeptLinears(ModelWeights model, RunSettings settings, TorchDevice device)
     private static final int PIVOT_WINDOWS = 4;
 
     /** The grid that a maker of massive activations is kept in. */
-    private static final Grid KEPT_GRID = new Grid.Affine(8, 64);
+    private static final Grid KEPT_GRID = new Grid.Signed(8, 64);
 
     /**
      * All of them.

@@ -137,6 +137,7 @@ final class Manifest {
     private static ObjectNode grid(Grid grid) {
         String name = switch (grid) {
             case Grid.Signed2 signed -> "signed2";
+            case Grid.Signed signed -> "signed" + signed.bits();
             case Grid.Ternary ternary -> "ternary";
             case Grid.Binary binary -> "binary";
             case Grid.DualBinary dual -> "dual-binary";

@@ -27,6 +27,8 @@ class FakeQuantTest {
     static Stream<Arguments> cases() {
         return Stream.of(
                         new Grid.Signed2(64),
+                        new Grid.Signed(4, 32),
+                        new Grid.Signed(8, 64),
                         new Grid.Affine(2, 64),
                         new Grid.Affine(3, 32),
                         new Grid.Affine(4, 128),

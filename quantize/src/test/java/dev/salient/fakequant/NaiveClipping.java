@@ -44,13 +44,19 @@ final class NaiveClipping {
                 max[g] = Math.max(max[g], -min[g]);
                 min[g] = -max[g];
             }
+            if (weight.grid() instanceof Grid.Signed) {
+                double h = (n + 1) / 2.0;
+                boolean upwards = max[g] >= -min[g];
+                min[g] = upwards ? -max[g] * (h - 1) / h : min[g];
+                max[g] = upwards ? max[g] : -min[g] * (h - 1) / h;
+            }
             up[g] = 1 / (1 + Math.exp(-u[g]));
             down[g] = 1 / (1 + Math.exp(-l[g]));
             double hi = up[g] * max[g];
             double lo = down[g] * min[g];
             scale[g] = (hi - lo) / n;
-            boolean signed = weight.grid() instanceof Grid.Signed2;
-            zero[g] = symmetric ? 1 : signed ? (hi >= -lo ? 1 : 2) : Math.rint(-lo / scale[g]);
+            boolean signed = weight.grid() instanceof Grid.Signed2 || weight.grid() instanceof Grid.Signed;
+            zero[g] = symmetric ? 1 : signed ? (hi >= -lo ? n / 2 : n / 2 + 1) : Math.rint(-lo / scale[g]);
         }
     }
 

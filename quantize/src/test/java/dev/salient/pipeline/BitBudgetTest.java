@@ -20,8 +20,8 @@ import org.junit.jupiter.api.Test;
 class BitBudgetTest {
     private static final TorchDevice CPU = TorchDevice.of("cpu");
     private static final Grid PLAIN = new Grid.Signed2(64);
-    private static final Grid FOUR = new Grid.Affine(4, 64);
-    private static final Grid EIGHT = new Grid.Affine(8, 64);
+    private static final Grid FOUR = new Grid.Signed(4, 64);
+    private static final Grid EIGHT = new Grid.Signed(8, 64);
     private static final LinearId Q = new LinearId(0, Linear.Q);
     private static final LinearId K = new LinearId(0, Linear.K);
     private static final LinearId UP = new LinearId(0, Linear.UP);
@@ -68,8 +68,7 @@ class BitBudgetTest {
             List<Choice> choices =
                     BitBudget.choices(CPU.floats(weight, 4, 128), CPU.floats(fisher, 4, 128), PLAIN, 1000, CPU);
             assertThat(choices.stream().map(Choice::grid)).containsExactly(PLAIN, FOUR, EIGHT);
-            assertThat(choices.stream().map(Choice::bits))
-                    .containsExactly(2.25 * 512 + 1000, (4 + 20 / 64.0) * 512, (8 + 24 / 64.0) * 512);
+            assertThat(choices.stream().map(Choice::bits)).containsExactly(2.25 * 512 + 1000, 4.25 * 512, 8.25 * 512);
             for (Choice choice : choices) {
                 PackedWeight rounded =
                         RoundToNearest.quantize(CPU.floats(weight, 4, 128), choice.grid(), Start.SQUARED_ERROR, CPU);

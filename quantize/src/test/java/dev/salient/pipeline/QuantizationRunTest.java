@@ -8,6 +8,9 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
+import dev.salient.format.gguf.GgufExport;
+import dev.salient.format.gguf.GgufType;
+import dev.salient.format.gguf.TwoBits;
 import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
 import dev.salient.method.HeldOut;
@@ -23,8 +26,10 @@ import dev.salient.model.LinearId;
 import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
+import dev.salient.packed.GroupFormat;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaledGroups;
 import dev.salient.pipeline.Runs.Silent;
 import dev.salient.pipeline.Runs.Stopped;
 import dev.salient.pipeline.Runs.Stopping;
@@ -81,7 +86,7 @@ class QuantizationRunTest {
                 model,
                 folder.resolve(out),
                 method,
-                method instanceof Method.Aqlm ? Map.of() : Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                method instanceof Method.Aqlm ? Map.of() : Map.of(new LinearId(1, Linear.UP), new Grid.Signed(8, 64)),
                 null,
                 0,
                 0,
@@ -110,6 +115,40 @@ class QuantizationRunTest {
         }
         assertThat(folder.resolve("out").resolve("salient-run.json")).content().contains("\"outputLoss\"");
         assertThat(folder.resolve("out").resolve(".salient")).doesNotExist();
+    }
+
+    /** Signed grids of 4 and 8 bits are GGUF's own: llama.cpp gets their very values, without a byte more than they need. */
+    @Test
+    void signedGridsAreGgufs() throws IOException {
+        Method rounded = new Method.Rtn(new Grid.Signed(4, 32), Start.SQUARED_ERROR);
+        QuantizationRun.run(settings("out", rounded, false), new Silent());
+        Files.writeString(folder.resolve("out/tokenizer_config.json"), "{\"eos_token\": \"A\"}");
+        Path file = folder.resolve("out.gguf");
+        try (Checkpoint run = Checkpoints.open(folder.resolve("out"))) {
+            GgufExport.of(run, GgufType.AS_STORED, TwoBits.KEPT).write(file, name -> {});
+            try (Checkpoint written = Checkpoints.open(file)) {
+                expectBlocks(written, run, new LinearId(1, Linear.UP), GroupFormat.Q8_0);
+                expectBlocks(written, run, new LinearId(1, Linear.DOWN), GroupFormat.Q4_0);
+            }
+        }
+    }
+
+    private static void expectBlocks(Checkpoint written, Checkpoint run, LinearId id, GroupFormat format) {
+        PackedWeight weight = written.weights().blocks().get(id.block()).linear(id.linear());
+        PackedWeight same = run.weights().blocks().get(id.block()).linear(id.linear());
+        assertThat(weight)
+                .isInstanceOfSatisfying(
+                        ScaledGroups.class,
+                        blocks -> assertThat(blocks.format()).isEqualTo(format));
+        float[] got = new float[weight.in()];
+        float[] want = new float[weight.in()];
+        for (int row = 0; row < weight.out(); row++) {
+            weight.decodeRow(row, got, 0);
+            same.decodeRow(row, want, 0);
+            for (int i = 0; i < got.length; i++) {
+                assertThat(got[i] - want[i]).as("[%d, %d]", row, i).isZero(); // 0 may be -0
+            }
+        }
     }
 
     /** Grids of two and three levels go through the folder's 2-bit codes and come back as what they are. */

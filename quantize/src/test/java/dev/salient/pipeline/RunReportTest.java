@@ -59,7 +59,7 @@ class RunReportTest {
                 folder.resolve("model"),
                 folder.resolve("out"),
                 method,
-                Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)),
+                Map.of(new LinearId(1, Linear.UP), new Grid.Signed(8, 64)),
                 null,
                 0,
                 0,

@@ -51,7 +51,7 @@ class TuneRunTest {
         quantize(
                 "rounded",
                 new Method.ErrorAdapter(new Grid.Signed2(64), Start.SQUARED_ERROR, 2, 1, false),
-                Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)));
+                Map.of(new LinearId(1, Linear.UP), new Grid.Signed(8, 64)));
     }
 
     private void quantize(String out, Method method, Map<LinearId, Grid> kept) throws IOException {
@@ -151,7 +151,7 @@ class TuneRunTest {
         quantize(
                 "blocks",
                 new Method.Rtn(new Grid.Q2K(), Start.SQUARED_ERROR),
-                Map.of(new LinearId(1, Linear.UP), new Grid.Affine(8, 64)));
+                Map.of(new LinearId(1, Linear.UP), new Grid.Signed(8, 64)));
         TuneRun.Outcome outcome = TuneRun.run(blocks("tuned", Tuning.Moves.WEIGHTS, false), new Silent());
         double before = outcome.curve().getFirst().heldOut();
         double after = outcome.best().heldOut();

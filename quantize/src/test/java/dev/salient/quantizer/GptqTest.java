@@ -28,6 +28,7 @@ class GptqTest {
     static Stream<Arguments> cases() {
         return Stream.of(
                         new Grid.Signed2(16),
+                        new Grid.Signed(4, 32),
                         new Grid.Affine(2, 32),
                         new Grid.Affine(3, 16),
                         new Grid.Affine(4, 0),
@@ -107,6 +108,7 @@ class GptqTest {
         private final int n;
         private final int groupSize;
         private final boolean signed;
+        private final boolean wide;
         private final boolean binary;
         private final boolean symmetric;
         private final boolean actOrder;
@@ -117,7 +119,8 @@ class GptqTest {
             symmetric = binary || grid instanceof Grid.Ternary;
             n = symmetric ? 2 : (int) Math.pow(2, grid.bits()) - 1;
             groupSize = grid.groupSize() == 0 ? IN : grid.groupSize();
-            signed = grid instanceof Grid.Signed2;
+            signed = grid instanceof Grid.Signed2 || grid instanceof Grid.Signed;
+            wide = grid instanceof Grid.Signed;
             this.actOrder = actOrder;
             double trace = 0;
             for (int i = 0; i < IN; i++) {
@@ -185,8 +188,15 @@ class GptqTest {
                 max = Math.max(max, -min);
                 min = -max;
             }
+            if (wide) {
+                double longSide = Math.max(max, -min);
+                double shortSide = longSide * Math.floor(n / 2.0) / Math.ceil(n / 2.0);
+                boolean upwards = max >= -min;
+                max = upwards ? longSide : shortSide;
+                min = upwards ? -shortSide : -longSide;
+            }
             scale[g] = Float.float16ToFloat(Float.floatToFloat16((float) ((max - min) / n)));
-            zero[g] = symmetric ? 1 : signed ? (max >= -min ? 1 : 2) : Math.rint(-min / scale[g]);
+            zero[g] = symmetric ? 1 : signed ? Math.floor(n / 2.0) + (max >= -min ? 0 : 1) : Math.rint(-min / scale[g]);
         }
 
         /** Column i of the inverse of H without the rows and columns that are done: solves H x = e_i by elimination. */

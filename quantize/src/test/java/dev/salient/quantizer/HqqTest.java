@@ -26,6 +26,7 @@ class HqqTest {
     static Stream<Arguments> cases() {
         return Stream.of(
                         new Grid.Signed2(32),
+                        new Grid.Signed(4, 32),
                         new Grid.Affine(2, 64),
                         new Grid.Affine(3, 16),
                         new Grid.Affine(4, 0),

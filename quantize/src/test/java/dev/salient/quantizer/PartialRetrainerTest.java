@@ -114,7 +114,7 @@ class PartialRetrainerTest {
             }
             Map<Linear, Grid> kept = new EnumMap<>(Linear.class);
             for (Linear linear : Linear.values()) {
-                kept.put(linear, new Grid.Affine(8, SIZE));
+                kept.put(linear, new Grid.Signed(8, SIZE));
             }
             kept.remove(Linear.V);
             Map<Linear, Tensor> fisher = Map.of(Linear.V, CPU.floats(saliency, VALUES, HIDDEN));

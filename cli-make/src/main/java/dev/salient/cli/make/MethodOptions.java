@@ -59,8 +59,8 @@ final class MethodOptions {
             names = "--grid",
             paramLabel = "NAME",
             description =
-                    "signed2 (levels -1, 0, 1, 2 times a scale), ternary (-1, 0, 1), binary (-1, 1), affine, q2_k (GGUF's: scale"
-                            + " and minimum for 16 weights, rows of multiples of 256; 2.625 bits), or dual-binary"
+                    "signed2 (levels -1, 0, 1, 2 times a scale; GGUF's Q2_0), signed4 (-7 to 8; Q4_0), ternary (-1, 0, 1),"
+                            + " binary (-1, 1), affine, q2_k (GGUF's: scale and minimum for 16 weights, rows of multiples of 256; 2.625 bits), or dual-binary"
                             + " (DB-LLM's sum of two bits with a scalar each; for studies: written as plain F16)."
                             + " Default: binary at 1 bit, signed2 at 2, else affine.")
     private @Nullable String grid;
@@ -301,6 +301,10 @@ final class MethodOptions {
                 require(width == 2, "--grid signed2: got --bits %d, want 2, or --grid affine", width);
                 yield new Grid.Signed2(size);
             }
+            case "signed4" -> {
+                require(bits == null || width == 4, "--grid signed4: got --bits %d, want 4", width);
+                yield new Grid.Signed(4, size);
+            }
             case "ternary" -> {
                 require(width == 2, "--grid ternary: got --bits %d, want 2: what its codes are packed in", width);
                 yield new Grid.Ternary(size);
@@ -327,7 +331,8 @@ final class MethodOptions {
             }
             default ->
                 throw new IllegalArgumentException(
-                        "--grid: got %s, want signed2, ternary, binary, affine, q2_k or dual-binary".formatted(name));
+                        "--grid: got %s, want signed2, signed4, ternary, binary, affine, q2_k or dual-binary"
+                                .formatted(name));
         };
     }
 

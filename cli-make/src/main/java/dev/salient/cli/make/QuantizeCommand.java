@@ -213,7 +213,7 @@ final class QuantizeCommand implements Command {
             Linear linear = Linear.valueOf(matcher.group(2).toUpperCase(java.util.Locale.ROOT));
             kept.put(
                     new LinearId(Integer.parseInt(matcher.group(1)), linear),
-                    new Grid.Affine(Integer.parseInt(matcher.group(3)), 64));
+                    new Grid.Signed(Integer.parseInt(matcher.group(3)), 64));
         }
         return kept;
     }
