@@ -108,7 +108,11 @@ public final class Gsq {
                 }
             }
             int samples = task.degraded().samples();
-            for (int epoch = 0; epoch < method.epochs(); epoch++) {
+            if (trained.isEmpty()) { // all linears of this half have grids of their own
+                steps += method.epochs() * samples;
+                onStep.accept(steps);
+            }
+            for (int epoch = 0; epoch < method.epochs() && !trained.isEmpty(); epoch++) {
                 double mean = 0;
                 for (int sample = 0; sample < samples; sample++) {
                     mean += step(trained, optimizer, sample, epoch * samples + sample) / samples;

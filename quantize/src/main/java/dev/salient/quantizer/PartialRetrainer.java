@@ -102,6 +102,12 @@ public final class PartialRetrainer {
     }
 
     private List<Epoch> trainBlock(IntConsumer onStep) {
+        if (trained.isEmpty()) { // all linears have grids of their own
+            Stream.advance(task.clean(), task.clean(), task.rope(), task.device(), task.original());
+            onStep.accept(stepsPerBlock(
+                    method, task.clean().samples() - method.heldOut().windows()));
+            return List.of();
+        }
         List<Epoch> curve = train(trained, new BlockOutput(task, method.weighting(), this::apply), onStep);
         trained.forEach((linear, own) -> finish(linear, own.pack()));
         return curve;

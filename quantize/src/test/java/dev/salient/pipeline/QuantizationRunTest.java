@@ -444,23 +444,38 @@ class QuantizationRunTest {
     @Test
     void aTargetIsSpentAndNotExceeded() throws IOException {
         RunSettings plain = settings("target", new Method.Rtn(SIGNED2, Start.SQUARED_ERROR), false);
-        RunSettings settings = new RunSettings(
+        double bits = QuantizationRun.run(withTarget(plain, 4), new Silent()).bitsPerWeight();
+        // the cheapest move, k or v of 32 x 64 from 2.25 to 4.25 bits, no longer fits in what is left
+        assertThat(bits).isBetween(4 - (4.25 - 2.25) * 32 * 64 / 73_728, 4.0);
+        try (Checkpoint written = Checkpoints.open(folder.resolve("target"))) {
+            assertThat(Checkpoints.describe(written).bitsPerWeight()).isCloseTo(bits, within(1e-9));
+        }
+    }
+
+    private static RunSettings withTarget(RunSettings plain, double bits) {
+        return new RunSettings(
                 plain.model(),
                 plain.out(),
                 plain.method(),
                 plain.kept(),
                 null,
                 0,
-                4,
+                bits,
                 plain.calibration(),
                 plain.machine(),
                 plain.seed(),
                 false);
-        double bits = QuantizationRun.run(settings, new Silent()).bitsPerWeight();
-        // the cheapest move, k or v of 32 x 64 from 2.25 to 4.3125 bits, no longer fits in what is left
-        assertThat(bits).isBetween(4 - (4.3125 - 2.25) * 32 * 64 / 73_728, 4.0);
-        try (Checkpoint written = Checkpoints.open(folder.resolve("target"))) {
-            assertThat(Checkpoints.describe(written).bitsPerWeight()).isCloseTo(bits, within(1e-9));
+    }
+
+    /** Where the budget buys grids of their own for all linears, nothing is left to train. */
+    @Test
+    void aBudgetForAllLinearsLeavesNothingToTrain() throws IOException {
+        Method.Gsq gsq = new Method.Gsq(SIGNED2, Start.SQUARED_ERROR, TokenWeighting.PLAIN, 1, 1e-3, 1e-3);
+        for (Method method : List.of(sapr(1), gsq)) {
+            RunSettings settings = settings(method.getClass().getSimpleName(), method, false);
+            assertThat(QuantizationRun.run(withTarget(settings, 8.3), new Silent())
+                            .bitsPerWeight())
+                    .isGreaterThan(8.2);
         }
     }
 
