@@ -1,5 +1,7 @@
 package dev.salient.kernel;
 
+import static dev.salient.kernel.Lanes.COUNT;
+import static dev.salient.kernel.Lanes.FLOATS;
 import static java.lang.invoke.MethodHandles.lookup;
 import static java.lang.invoke.MethodType.methodType;
 import static jdk.incubator.vector.VectorOperators.LSHL;
@@ -10,23 +12,21 @@ import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
+import jdk.incubator.vector.VectorMask;
 
 /**
  * Rows of a weight of codebooks by gathering: a code brings one vector of a codebook, which lies in one or more registers. One member's own
  * buffers.
+ *
+ * <p>Registers of 16 floats are used by half: with shorter ones the JVM would have two classes of vectors, and C2, which decides by the classes it
+ * has seen, boxed the micro-kernel in half of all processes.
  */
 final class CodebookRows {
     /** Numbers taken at once: no more than a group of 8 has. */
-    private static final int LENGTH = Math.min(8, Lanes.COUNT);
+    private static final int LENGTH = Math.min(8, COUNT);
 
-    private static final VectorSpecies<Float> FLOATS =
-            VectorSpecies.of(float.class, VectorShape.forBitSize(LENGTH * Float.SIZE));
-    private static final VectorSpecies<Integer> INTS =
-            VectorSpecies.of(int.class, VectorShape.forBitSize(LENGTH * Integer.SIZE));
-    private static final VectorSpecies<Short> SHORTS =
-            VectorSpecies.of(short.class, VectorShape.forBitSize(LENGTH * Short.SIZE));
+    /** The lanes that count. */
+    private static final VectorMask<Float> TAKEN = VectorMask.fromLong(FLOATS, (1 << LENGTH) - 1);
 
     /** {@code kernel(codebook, places, groups, groupSize, scale, values, to)} adds a vector to each group of a row. */
     private static final MethodHandle[] ADD_FLOATS = adder("addFloats", float[].class);
@@ -41,7 +41,7 @@ final class CodebookRows {
     /** [groups], where a row's vectors begin. */
     private int[] places = new int[0];
 
-    private final float[] parts = new float[LENGTH];
+    private final float[] parts = new float[COUNT];
 
     private static MethodHandle[] adder(String name, Class<?> codebook) {
         return Apart.method(
@@ -122,8 +122,8 @@ final class CodebookRows {
                 } else {
                     MULTIPLY_FLOATS[0].invokeExact(weight.floats(m), at, groups, size, x, xAt, parts);
                 }
-                for (float part : parts) {
-                    sum += part;
+                for (int i = 0; i < LENGTH; i++) {
+                    sum += parts[i];
                 }
             }
         } catch (Throwable e) {
@@ -133,12 +133,26 @@ final class CodebookRows {
     }
 
     private static FloatVector load(float[] x, int at) {
-        return FloatVector.fromArray(FLOATS, x, at);
+        return LENGTH == COUNT ? FloatVector.fromArray(FLOATS, x, at) : FloatVector.fromArray(FLOATS, x, at, TAKEN);
+    }
+
+    private static void store(FloatVector values, float[] x, int at) {
+        if (LENGTH == COUNT) {
+            values.intoArray(x, at);
+        } else {
+            values.intoArray(x, at, TAKEN);
+        }
+    }
+
+    /** A vector of a codebook; in lanes that do not count anything. */
+    private static FloatVector vector(float[] codebook, int at) {
+        return FloatVector.fromArray(FLOATS, codebook, at);
     }
 
     /** Numbers of fp16 times 2^-112; see {@link Lanes#halves}. */
-    private static FloatVector load(short[] x, int at) {
-        IntVector bits = (IntVector) ShortVector.fromArray(SHORTS, x, at).convertShape(S2I, INTS, 0);
+    private static FloatVector vector(short[] codebook, int at) {
+        IntVector bits =
+                (IntVector) ShortVector.fromArray(Lanes.SHORTS, codebook, at).convertShape(S2I, Lanes.INTS, 0);
         return bits.lanewise(LSHL, 13).and(0x8FFF_FFFF).reinterpretAsFloats();
     }
 
@@ -148,7 +162,7 @@ final class CodebookRows {
         for (int k = 0; k < groupSize; k += LENGTH) {
             for (int g = 0; g < groups; g++) {
                 int at = to + g * groupSize + k;
-                load(codebook, places[g] + k).fma(factor, load(values, at)).intoArray(values, at);
+                store(vector(codebook, places[g] + k).fma(factor, load(values, at)), values, at);
             }
         }
     }
@@ -159,11 +173,7 @@ final class CodebookRows {
         for (int k = 0; k < groupSize; k += LENGTH) {
             for (int g = 0; g < groups; g++) {
                 int at = to + g * groupSize + k;
-                load(codebook, places[g] + k)
-                        .mul(unit)
-                        .mul(scale)
-                        .add(load(values, at))
-                        .intoArray(values, at);
+                store(vector(codebook, places[g] + k).mul(unit).mul(scale).add(load(values, at)), values, at);
             }
         }
     }
@@ -175,13 +185,13 @@ final class CodebookRows {
             int g = 0;
             for (; g < groups - 3; g += 4) {
                 int at = xAt + g * groupSize + k;
-                sum0 = load(codebook, places[g] + k).fma(load(x, at), sum0);
-                sum1 = load(codebook, places[g + 1] + k).fma(load(x, at + groupSize), sum1);
-                sum2 = load(codebook, places[g + 2] + k).fma(load(x, at + 2 * groupSize), sum2);
-                sum3 = load(codebook, places[g + 3] + k).fma(load(x, at + 3 * groupSize), sum3);
+                sum0 = vector(codebook, places[g] + k).fma(load(x, at), sum0);
+                sum1 = vector(codebook, places[g + 1] + k).fma(load(x, at + groupSize), sum1);
+                sum2 = vector(codebook, places[g + 2] + k).fma(load(x, at + 2 * groupSize), sum2);
+                sum3 = vector(codebook, places[g + 3] + k).fma(load(x, at + 3 * groupSize), sum3);
             }
             for (; g < groups; g++) {
-                sum0 = load(codebook, places[g] + k).fma(load(x, xAt + g * groupSize + k), sum0);
+                sum0 = vector(codebook, places[g] + k).fma(load(x, xAt + g * groupSize + k), sum0);
             }
         }
         sum0.add(sum1).add(sum2.add(sum3)).intoArray(parts, 0);
@@ -195,11 +205,11 @@ final class CodebookRows {
             int g = 0;
             for (; g < groups - 1; g += 2) {
                 int at = xAt + g * groupSize + k;
-                sum0 = load(codebook, places[g] + k).mul(unit).fma(load(x, at), sum0);
-                sum1 = load(codebook, places[g + 1] + k).mul(unit).fma(load(x, at + groupSize), sum1);
+                sum0 = vector(codebook, places[g] + k).mul(unit).fma(load(x, at), sum0);
+                sum1 = vector(codebook, places[g + 1] + k).mul(unit).fma(load(x, at + groupSize), sum1);
             }
             for (; g < groups; g++) {
-                sum0 = load(codebook, places[g] + k).mul(unit).fma(load(x, xAt + g * groupSize + k), sum0);
+                sum0 = vector(codebook, places[g] + k).mul(unit).fma(load(x, xAt + g * groupSize + k), sum0);
             }
         }
         sum0.add(sum1).intoArray(parts, 0);

@@ -8,6 +8,7 @@ import dev.salient.tensor.DType;
 import dev.salient.tensor.MappedFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * A weight of codebooks as arrays: codes as they are stored, small codebooks as fp32, large ones of fp16 as they are, for the
@@ -20,6 +21,9 @@ final class Codebooks {
     /** Entries from which an fp16 codebook stays fp16. */
     private static final int LARGE = 4096;
 
+    /** What a register may take beyond the last vector. */
+    private static final int SLACK = Math.max(0, Lanes.COUNT - 8);
+
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE_ENDIAN);
 
     private final int out;
@@ -31,7 +35,7 @@ final class Codebooks {
     private final byte[] byteCodes;
 
     private final short[] shortCodes;
-    /** Of each codebook [entries, groupSize]; one of the two is empty. */
+    /** Of each codebook [entries, groupSize], and the slack; one of the two is empty. */
     private final float[][] floats;
 
     private final short[][] halves;
@@ -57,9 +61,9 @@ final class Codebooks {
         for (int m = 0; m < count; m++) {
             if (half) {
                 MemorySegment own = weight.codebooks().data().asSlice(m * size * Short.BYTES, size * Short.BYTES);
-                halves[m] = own.toArray(SHORT);
+                halves[m] = Arrays.copyOf(own.toArray(SHORT), Math.toIntExact(size + SLACK));
             } else {
-                floats[m] = new float[Math.toIntExact(size)];
+                floats[m] = new float[Math.toIntExact(size + SLACK)];
                 for (int i = 0; i < size; i++) {
                     floats[m][i] = weight.codebooks().get(m * size + i);
                 }
