@@ -19,10 +19,17 @@ from safetensors.torch import load_file, save_file
 GROUP = 8
 
 
-def nearest(vectors, book):
-    """The entry of the book that is nearest to each vector."""
+SOME = 4096
+
+
+def nearest(vectors, book, generator):
+    """The entry of the book that is nearest to each vector; of a large book the nearest of some, others for every part."""
     offset = (book * book).sum(1) / 2
-    return torch.cat([(part @ book.T - offset).argmax(1) for part in vectors.split(1 << 14 if len(book) < 4096 else 512)])
+    codes = []
+    for part in vectors.split(1 << 12):
+        some = torch.arange(len(book)) if len(book) <= SOME else torch.randperm(len(book), generator=generator)[:SOME]
+        codes.append(some[(part @ book[some].T - offset[some]).argmax(1)])
+    return torch.cat(codes)
 
 
 def quantize(weight, count, bits, generator):
@@ -34,7 +41,7 @@ def quantize(weight, count, bits, generator):
     for _ in range(count):
         picked = torch.randint(len(rest), (1 << bits,), generator=generator)
         book = rest[picked].half()
-        code = nearest(rest, book.float())
+        code = nearest(rest, book.float(), generator)
         rest = rest - book.float()[code]
         codes.append(code)
         books.append(book)

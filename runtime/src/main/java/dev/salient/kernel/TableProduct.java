@@ -74,13 +74,24 @@ final class TableProduct {
         return ByteVector.fromArray(NIBBLES, from, at);
     }
 
-    /** Moves the high nibbles low; a lookup takes the lowest four bits of each index. */
+    /**
+     * Moves the high nibbles low; a lookup takes the lowest four bits of each index. As longs, which nothing else here is: ints of this length
+     * beside those of {@link Lanes} are two classes, and C2 decides by the classes it has seen.
+     */
     private static ByteVector high(ByteVector codes) {
-        return codes.reinterpretAsInts().lanewise(LSHR, 4).reinterpretAsBytes();
+        return codes.reinterpretAsLongs().lanewise(LSHR, 4).reinterpretAsBytes();
     }
 
     private static ShortVector widen(ByteVector products, int part) {
         return (ShortVector) products.convertShape(B2S, SUMS, part);
+    }
+
+    /**
+     * The same sum as the result of an operation, whose class C2 knows. That of a sum which a loop carried it asks the profile, and
+     * conversions that are not compiled yet have stored shorter vectors through the same methods: it would box the sum to look at it.
+     */
+    private static ShortVector fresh(ShortVector sum) {
+        return ShortVector.zero(SUMS).add(sum);
     }
 
     static void wide(byte[] codes, int at, byte[] entries, int entriesAt, int positions, short[] sums) {
@@ -92,8 +103,8 @@ final class TableProduct {
             low = widen(both.and((byte) 15).selectFrom(table), 0).add(low);
             high = widen(high(both).and((byte) 15).selectFrom(table), 0).add(high);
         }
-        low.intoArray(sums, 0);
-        high.intoArray(sums, 16);
+        fresh(low).intoArray(sums, 0);
+        fresh(high).intoArray(sums, 16);
     }
 
     static void narrow(byte[] codes, int at, byte[] entries, int entriesAt, int positions, short[] sums) {
@@ -108,10 +119,10 @@ final class TableProduct {
             high0 = widen(products, 0).add(high0);
             high1 = widen(products, 1).add(high1);
         }
-        low0.intoArray(sums, 0);
-        low1.intoArray(sums, 8);
-        high0.intoArray(sums, 16);
-        high1.intoArray(sums, 24);
+        fresh(low0).intoArray(sums, 0);
+        fresh(low1).intoArray(sums, 8);
+        fresh(high0).intoArray(sums, 16);
+        fresh(high1).intoArray(sums, 24);
     }
 
     private static FloatVector wide(short[] sums, int row) {
