@@ -16,6 +16,7 @@ final class FiniteCheck {
     }
 
     void check(ModelWeights weights) throws FormatException {
+        OwnValues.require(weights, "want a model to quantize or train from: its original");
         check("embedding", weights.embedding());
         for (int b = 0; b < weights.blocks().size(); b++) {
             BlockWeights block = weights.blocks().get(b);

@@ -11,6 +11,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import java.nio.file.Path;
@@ -98,6 +99,7 @@ public record ModelSummary(
             }
             case AdditiveCodebook codebooks ->
                 "%dx%d g%d".formatted(codebooks.codebookCount(), codebooks.bits(), codebooks.groupSize());
+            case ScaleMixture mixture -> "binary, %d scales by token".formatted(mixture.experts());
             case Reordered reordered -> formatOf(reordered.base()) + " act-order";
             case LowRank adapted ->
                 formatOf(adapted.base()) + (adapted.magnitude() == null ? " + r" : " + DoRA r") + adapted.rank();
@@ -111,6 +113,7 @@ public record ModelSummary(
             case ScaledGroups groups -> groups.storedBytes() * Byte.SIZE;
             case SuperBlocks blocks -> blocks.storedBytes() * Byte.SIZE;
             case AdditiveCodebook codebooks -> codebooks.storedBytes() * Byte.SIZE;
+            case ScaleMixture mixture -> mixture.storedBytes() * Byte.SIZE;
             case GroupAffine affine ->
                 (affine.codes().byteSize() + affine.scales().byteSize()) * Byte.SIZE
                         + affine.zeros().byteSize() * affine.bits()

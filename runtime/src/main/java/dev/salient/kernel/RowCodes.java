@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.packed.SuperFormat;
@@ -100,6 +101,7 @@ final class RowCodes {
                 Offsets offsets = format.hasMinima() ? Offsets.MINIMA : Offsets.NONE;
                 yield new RowCodes(blocks, format.bits(), format.groupSize(), offsets, format.zero());
             }
+            case ScaleMixture mixture -> new RowCodes(mixture, 1, mixture.in(), Offsets.NONE, 0.5f);
             default -> throw new IllegalArgumentException("no codes in " + weight);
         };
     }
@@ -144,6 +146,11 @@ final class RowCodes {
             case GroupAffine affine -> load(affine, row);
             case ScaledGroups groups -> load(groups, row);
             case SuperBlocks blocks -> load(blocks, row);
+            case ScaleMixture mixture -> {
+                copy(mixture.signs(), (long) row * codes.length / Byte.SIZE, codes.length / Byte.SIZE);
+                scales[0] = 1;
+                singleBits(0, 0);
+            }
             default -> throw new IllegalStateException();
         }
     }

@@ -1,6 +1,10 @@
 package dev.salient.kernel;
 
+import dev.salient.packed.Dense;
+import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaleMixture;
+import dev.salient.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
 
@@ -15,6 +19,15 @@ final class Scalar implements Kernels {
 
     @Override
     public void multiply(PackedWeight weight, int tokens, float[] x, float[] y) {
+        if (weight instanceof ScaleMixture mixture) {
+            multiply(mixture, tokens, x, y);
+            return;
+        }
+        if (weight instanceof LowRank sum && sum.base() instanceof ScaleMixture mixture) {
+            multiply(mixture, tokens, x, y);
+            addAdapter(sum, tokens, x, y);
+            return;
+        }
         int in = weight.in();
         int out = weight.out();
         float[] row = new float[in];
@@ -27,6 +40,66 @@ final class Scalar implements Kernels {
                 }
                 y[t * out + o] = (float) sum;
             }
+        }
+    }
+
+    /** {@code r = softmax(x R^T), y = ((x * (r S_in)) B^T) * (r S_out)}. */
+    private static void multiply(ScaleMixture weight, int tokens, float[] x, float[] y) {
+        int in = weight.in();
+        int out = weight.out();
+        for (int t = 0; t < tokens; t++) {
+            double[] shares = shares(weight.router(), x, t * in);
+            double[] scaled = new double[in];
+            for (int i = 0; i < in; i++) {
+                scaled[i] = x[t * in + i] * mixed(weight.inScales(), shares, i);
+            }
+            for (int o = 0; o < out; o++) {
+                double sum = 0;
+                for (int i = 0; i < in; i++) {
+                    sum += weight.sign(o, i) * scaled[i];
+                }
+                y[t * out + o] = (float) (sum * mixed(weight.outScales(), shares, o));
+            }
+        }
+    }
+
+    /** {@code softmax(x R^T)} of the token that starts at {@code at}. */
+    private static double[] shares(Tensor router, float[] x, int at) {
+        int in = router.shape().dimension(1);
+        double[] shares = new double[router.shape().dimension(0)];
+        for (int expert = 0; expert < shares.length; expert++) {
+            for (int i = 0; i < in; i++) {
+                shares[expert] += (double) router.get((long) expert * in + i) * x[at + i];
+            }
+        }
+        double largest = Arrays.stream(shares).max().orElse(0);
+        double total = 0;
+        for (int expert = 0; expert < shares.length; expert++) {
+            shares[expert] = Math.exp(shares[expert] - largest);
+            total += shares[expert];
+        }
+        for (int expert = 0; expert < shares.length; expert++) {
+            shares[expert] /= total;
+        }
+        return shares;
+    }
+
+    /** {@code (r S)} of a channel. */
+    private static double mixed(Tensor scales, double[] shares, int channel) {
+        double sum = 0;
+        for (int expert = 0; expert < shares.length; expert++) {
+            sum += shares[expert] * scales.get((long) expert * scales.shape().dimension(1) + channel);
+        }
+        return sum;
+    }
+
+    private void addAdapter(LowRank adapted, int tokens, float[] x, float[] y) {
+        float[] inner = new float[tokens * adapted.rank()];
+        float[] outer = new float[tokens * adapted.out()];
+        multiply(new Dense(adapted.a()), tokens, x, inner);
+        multiply(new Dense(adapted.b()), tokens, inner, outer);
+        for (int i = 0; i < outer.length; i++) {
+            y[i] += adapted.scaling() * outer[i];
         }
     }
 

@@ -2,6 +2,7 @@ package dev.salient.kernel;
 
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.MappedFile;
@@ -94,6 +95,7 @@ final class Strips {
                 affine.groupSize() % 4 == 0 && (affine.groupSize() <= MAX_POSITIONS || affine.groupSize() % 32 == 0);
             case ScaledGroups groups -> true;
             case SuperBlocks blocks -> true;
+            case ScaleMixture mixture -> true;
             default -> false;
         };
     }
@@ -126,6 +128,7 @@ final class Strips {
                 }
                 case ScaledGroups groups -> MappedFile.letGo(groups.data());
                 case SuperBlocks blocks -> MappedFile.letGo(blocks.data());
+                case ScaleMixture mixture -> MappedFile.letGo(mixture.signs());
                 default -> {}
             }
         }

@@ -3,6 +3,7 @@ package dev.salient.kernel;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
+import dev.salient.packed.ScaleMixture;
 import java.util.IdentityHashMap;
 import java.util.List;
 
@@ -32,6 +33,7 @@ final class VectorKernels implements Kernels {
     private final Team.Work fillTables;
     private final Panel[] panels;
     private final VectorAttention[] attentions;
+    private final TokenScales.Tokens scaledTokens = new TokenScales.Tokens();
     private float[] attentionStates = new float[0];
     private float[] inner = new float[0];
     private float[] adapted = new float[0];
@@ -52,7 +54,7 @@ final class VectorKernels implements Kernels {
 
     @Override
     public void multiply(List<PackedWeight> weights, int tokens, float[] x, List<float[]> ys) {
-        if (tokens >= panelTokens || isAnyReordered(weights)) {
+        if (tokens >= panelTokens || hasAnyInputOfItsOwn(weights)) {
             for (int i = 0; i < weights.size(); i++) {
                 multiply(prepare(weights.get(i)), tokens, x, ys.get(i));
             }
@@ -65,10 +67,12 @@ final class VectorKernels implements Kernels {
         runFew();
     }
 
-    private static boolean isAnyReordered(List<PackedWeight> weights) {
+    /** Whether any weight is multiplied with something else than x itself. */
+    private static boolean hasAnyInputOfItsOwn(List<PackedWeight> weights) {
         for (int i = 0; i < weights.size(); i++) {
             PackedWeight weight = weights.get(i);
-            if ((weight instanceof LowRank sum ? sum.base() : weight) instanceof Reordered) {
+            PackedWeight base = weight instanceof LowRank sum ? sum.base() : weight;
+            if (base instanceof Reordered || base instanceof ScaleMixture) {
                 return true;
             }
         }
@@ -76,6 +80,11 @@ final class VectorKernels implements Kernels {
     }
 
     private void multiply(Prepared weight, int tokens, float[] x, float[] y) {
+        TokenScales scales = weight.scales();
+        if (scales != null) {
+            multiplyScaled(weight, scales, tokens, x, y);
+            return;
+        }
         Reordered order = weight.order();
         float[] columns = order == null ? x : columns(order, tokens, x);
         Codebooks codebooks = weight.codebooks();
@@ -84,7 +93,28 @@ final class VectorKernels implements Kernels {
             multiplyMany(weight, tokens, columns, y);
             return;
         }
-        few.begin(tokens, weight.in(), columns);
+        multiplyFew(weight, tokens, columns, y);
+    }
+
+    /** Signs whose scales follow the token: the adapter sees tokens as they are, the signs see them scaled. */
+    private void multiplyScaled(Prepared weight, TokenScales scales, int tokens, float[] x, float[] y) {
+        scaledTokens.begin(scales, tokens, x);
+        forEachToken(tokens, weight.in(), scaledTokens::enter);
+        multiplyAny(weight.bare(), tokens, scaledTokens.scaled(), y);
+        forEachToken(tokens, weight.out(), t -> scaledTokens.leave(t, y));
+        addAdapter(weight, tokens, x, y);
+    }
+
+    private void multiplyAny(Prepared bare, int tokens, float[] x, float[] y) {
+        if (tokens >= panelTokens) {
+            multiplyPanels(bare, tokens, x, y);
+        } else {
+            multiplyFew(bare, tokens, x, y);
+        }
+    }
+
+    private void multiplyFew(Prepared weight, int tokens, float[] x, float[] y) {
+        few.begin(tokens, weight.in(), x);
         few.add(weight, y);
         runFew();
     }
@@ -120,6 +150,10 @@ final class VectorKernels implements Kernels {
 
     private void multiplyMany(Prepared weight, int tokens, float[] x, float[] y) {
         multiplyPanels(weight, tokens, x, y);
+        addAdapter(weight, tokens, x, y);
+    }
+
+    private void addAdapter(Prepared weight, int tokens, float[] x, float[] y) {
         Adapter adapter = weight.adapter();
         if (adapter == null) {
             return;
@@ -131,8 +165,8 @@ final class VectorKernels implements Kernels {
         if (adapted.length < count) {
             adapted = new float[count];
         }
-        multiplyPanels(Prepared.of(adapter.a()), tokens, x, inner);
-        multiplyPanels(Prepared.of(adapter.b()), tokens, inner, adapted);
+        multiplyAny(Prepared.of(adapter.a()), tokens, x, inner);
+        multiplyAny(Prepared.of(adapter.b()), tokens, inner, adapted);
         Elementwise.addScaled(y, adapted, adapter.scaling(), count);
         adapter.stretch(tokens, weight.out(), y);
     }

@@ -42,6 +42,9 @@ public record LowRank(
                 "adapter magnitude: got %s, want [%d]",
                 magnitude == null ? "none" : magnitude.shape(),
                 base.out());
+        require(
+                magnitude == null || !(base instanceof ScaleMixture),
+                "adapter magnitude: got a weight whose scales follow the token, want LoRA: its rows have no one length");
     }
 
     /** LoRA. */

@@ -3,10 +3,11 @@ package dev.salient.packed;
 /**
  * The weight of one linear layer, [out, in], in the form in which it is stored and computed on.
  *
- * <p>{@link #decodeRow} is the definition of the values; kernels are fast ways to the same numbers.
+ * <p>{@link #decodeRow} is the definition of the values; kernels are fast ways to the same numbers. A {@link ScaleMixture} alone has none: what
+ * it computes depends on the token.
  */
 public sealed interface PackedWeight
-        permits Dense, GroupAffine, AdditiveCodebook, Reordered, ScaledGroups, SuperBlocks, LowRank {
+        permits Dense, GroupAffine, AdditiveCodebook, Reordered, ScaledGroups, SuperBlocks, ScaleMixture, LowRank {
     /** Output channels: rows. */
     int out();
 

@@ -14,6 +14,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.packed.SuperFormat;
 import java.io.IOException;
@@ -110,7 +111,7 @@ class FuzzTest {
             try (Checkpoint checkpoint = Checkpoints.open(source)) {
                 ModelWeights weights = checkpoint.weights();
                 for (Linear linear : Linear.values()) {
-                    var weight = weights.blocks().getFirst().linear(linear);
+                    var weight = ScaleMixture.even(weights.blocks().getFirst().linear(linear));
                     weight.decodeRow(weight.out() - 1, new float[weight.in()], 0);
                 }
                 Checkpoints.describe(checkpoint);
@@ -289,6 +290,25 @@ class FuzzTest {
         target.finish("Nothing.");
         fuzz(
                 "folder in blocks",
+                ROUNDS,
+                model(folder),
+                folder.resolve("model-00001-of-00002.safetensors"),
+                folder.resolve("config.json"));
+    }
+
+    @Test
+    void folderOfScalesThatFollowTheToken() throws IOException {
+        ModelConfig wide = new ModelConfig(64, 64, 1, 2, 1, 32, 10, 32, 10000, null, 1e-5, true);
+        RandomModel random = new RandomModel(65);
+        ModelWeights weights = random.weights(wide, (b, l, out, in) -> random.mixture(out, in, 3));
+        Path source = Files.createDirectories(temporary.resolve("mixed"));
+        Files.writeString(source.resolve("config.json"), CONFIG.replace("_size\": 32", "_size\": 64"));
+        Path folder = temporary.resolve("mixtures");
+        QuantizedFolder target = QuantizedFolder.open(folder, RandomModel.checkpoint(source, weights));
+        target.writeBlock(0, weights.blocks().getFirst());
+        target.finish("Nothing.");
+        fuzz(
+                "folder of scales by token",
                 ROUNDS,
                 model(folder),
                 folder.resolve("model-00001-of-00002.safetensors"),

@@ -7,6 +7,7 @@ import dev.salient.packed.GroupFormat;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.packed.SuperFormat;
@@ -232,6 +233,7 @@ final class Weights {
             case Dense dense -> 0;
             case LowRank sum -> 0;
             case AdditiveCodebook codebooks -> 0;
+            case ScaleMixture mixture -> throw new IllegalArgumentException("no values");
             case Reordered reordered -> {
                 int[] channels = reordered.channels();
                 int stored = 0;
@@ -278,6 +280,7 @@ final class Weights {
         return switch (weight) {
             case Dense dense -> 0;
             case AdditiveCodebook codebooks -> 0;
+            case ScaleMixture mixture -> throw new IllegalArgumentException("no values");
             case LowRank sum -> stretch(sum, row) * tableError(sum.base(), row, x, at);
             case Reordered reordered -> {
                 float[] columns = new float[x.length];

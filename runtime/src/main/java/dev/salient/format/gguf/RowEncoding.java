@@ -8,6 +8,7 @@ import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
 import dev.salient.packed.Rounding;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
@@ -88,6 +89,7 @@ record RowEncoding(GgmlType type, boolean exact, Rows rows) {
                 yield plain(place, affine);
             }
             case AdditiveCodebook codebooks -> plain(place, codebooks);
+            case ScaleMixture mixture -> plain(place, mixture);
             case Reordered reordered -> plain(place, reordered);
             case LowRank adapted ->
                 throw new IllegalArgumentException(

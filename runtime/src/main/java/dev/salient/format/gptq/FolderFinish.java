@@ -9,6 +9,7 @@ import dev.salient.format.gptq.GptqConfig.Grid;
 import dev.salient.format.hf.HfCopy;
 import dev.salient.format.hf.HfNames;
 import dev.salient.format.json.JsonFiles;
+import dev.salient.format.mos.MixtureLinears;
 import dev.salient.format.safetensors.SafetensorsFile;
 import dev.salient.format.safetensors.SafetensorsWriter;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
@@ -36,7 +37,8 @@ final class FolderFinish {
 
     private final QuantizedFolder folder;
     private boolean actOrder;
-    private boolean inBlocks;
+    /** Our own method, where any linear is in a form that no other program reads; else null. */
+    private @Nullable String ownMethod;
 
     FolderFinish(QuantizedFolder folder) {
         this.folder = folder;
@@ -68,14 +70,14 @@ final class FolderFinish {
             require(!summary.hasPacked(), "%s: got grids and codebooks, want one kind in a folder", folder.path());
             config.set("quantization_config", aqlm);
         }
-        if (inBlocks && !summary.hasPacked() && aqlm == null) {
-            config.putObject("quantization_config").put("quant_method", BlockLinears.METHOD);
+        if (ownMethod != null && !summary.hasPacked() && aqlm == null) {
+            config.putObject("quantization_config").put("quant_method", ownMethod);
         }
         if (summary.hasPacked()) {
             ObjectNode quantization =
                     QuantizationJson.of(summary, symmetric, actOrder, less1 ? GptqConfig.V1 : GptqConfig.V2);
-            if (inBlocks) { // what no other program reads must not look as if it did
-                quantization.put("quant_method", BlockLinears.METHOD);
+            if (ownMethod != null) { // what no other program reads must not look as if it did
+                quantization.put("quant_method", ownMethod);
             }
             JsonFiles.write(folder.path().resolve("quantize_config.json"), quantization);
             config.set("quantization_config", quantization);
@@ -114,7 +116,11 @@ final class FolderFinish {
                 for (Linear linear : Linear.values()) {
                     String module = HfNames.module(new LinearId(block, linear));
                     codebooks.add(module, CodebookShape.find(store, module));
-                    inBlocks |= BlockLinears.find(store, module) != null;
+                    if (MixtureLinears.has(store, module)) {
+                        ownMethod = MixtureLinears.METHOD;
+                    } else if (BlockLinears.find(store, module) != null) {
+                        ownMethod = BlockLinears.METHOD;
+                    }
                 }
                 int offset = shard.metadata().equals(METADATA_V1) ? 1 : 0;
                 symmetric &= FolderSummary.isSymmetric(block, folder.config(), store, offset);

@@ -3,6 +3,7 @@ package dev.salient.format.gptq;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.salient.format.FormatException;
 import dev.salient.format.json.JsonObject;
+import dev.salient.format.mos.MixtureLinears;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -73,10 +74,11 @@ public record GptqConfig(Grid grid, int zeroOffset, boolean borrows, List<Rule> 
         JsonObject quantization = config.findObject(QUANTIZATION);
         if (quantization != null) {
             String method = quantization.findString("quant_method");
-            if (BlockLinears.METHOD.equals(method) && !quantization.has("bits")) {
+            boolean own = BlockLinears.METHOD.equals(method) || MixtureLinears.METHOD.equals(method);
+            if (own && !quantization.has("bits")) {
                 return null;
             }
-            if (!"gptq".equals(method) && !BlockLinears.METHOD.equals(method)) {
+            if (!"gptq".equals(method) && !own) {
                 throw quantization.wrong(
                         "quant_method", "\"gptq\", \"awq\" or \"aqlm\", the quantized folders that are read");
             }

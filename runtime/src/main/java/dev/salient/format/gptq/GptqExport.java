@@ -2,6 +2,7 @@ package dev.salient.format.gptq;
 
 import com.google.errorprone.annotations.FormatMethod;
 import dev.salient.format.Checkpoint;
+import dev.salient.format.OwnValues;
 import dev.salient.format.WeightError;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -13,6 +14,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
@@ -52,6 +54,7 @@ public final class GptqExport {
     public static GptqExport of(Checkpoint checkpoint, ZeroPoints zeroPoints, DType plain) {
         GptqExport export = new GptqExport(checkpoint, new FolderForm(zeroPoints, plain));
         ModelWeights weights = checkpoint.weights();
+        OwnValues.require(weights, "want codes with a scale, as GPTQ stores them: those of --grid binary or signed2");
         for (int b = 0; b < weights.blocks().size(); b++) {
             for (Linear linear : Linear.values()) {
                 export.check(
@@ -93,6 +96,7 @@ public final class GptqExport {
                         "%s: got %s, whose scales are in blocks, want a grid of scale and zero point%s",
                         place, blocks.format(), ALTERNATIVES);
             case AdditiveCodebook codebooks -> throw Payloads.codebooks(place);
+            case ScaleMixture mixture -> throw new IllegalStateException(place);
             case Reordered reordered -> check(place, reordered.base());
             case LowRank adapted -> {
                 checkHalf(place + " adapter a", adapted.a());

@@ -5,6 +5,7 @@ import dev.salient.format.awq.AwqLinears;
 import dev.salient.format.hf.HfWeights;
 import dev.salient.format.hf.HfWeights.LinearReader;
 import dev.salient.format.json.JsonObject;
+import dev.salient.format.mos.MixtureLinears;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
@@ -26,7 +27,8 @@ public final class GptqFolder {
     public static ModelWeights read(Path folder, JsonObject json, ModelConfig config, Arena arena) throws IOException {
         TensorStore store = TensorStore.open(folder, arena);
         LinearReader packed = findPacked(folder, json, store, arena);
-        LinearReader linears = BlockLinears.over(store, packed == null ? HfWeights.dense(config, store) : packed);
+        LinearReader others = packed == null ? HfWeights.dense(config, store) : packed;
+        LinearReader linears = MixtureLinears.over(store, BlockLinears.over(store, others));
         @Nullable Path adapterFolder = PeftAdapter.findFolder(folder);
         if (adapterFolder == null) {
             return HfWeights.read(config, store, linears);
@@ -37,7 +39,7 @@ public final class GptqFolder {
         return weights;
     }
 
-    /** The reader of packed linears; null where none are packed but those in GGUF's blocks. */
+    /** The reader of packed linears; null where none are packed but those in GGUF's blocks or with scales that follow the token. */
     private static @Nullable LinearReader findPacked(Path folder, JsonObject json, TensorStore store, Arena arena)
             throws IOException {
         JsonObject quantization = json.findObject(GptqConfig.QUANTIZATION);

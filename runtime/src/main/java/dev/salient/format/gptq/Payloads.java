@@ -5,6 +5,7 @@ import static dev.salient.tensor.Preconditions.require;
 import dev.salient.format.WeightError;
 import dev.salient.format.aqlm.AqlmLinears;
 import dev.salient.format.hf.DenseMatrix;
+import dev.salient.format.mos.MixtureLinears;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.StoredType;
 import dev.salient.packed.AdditiveCodebook;
@@ -13,6 +14,7 @@ import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
 import dev.salient.packed.Reordered;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.packed.SuperBlocks;
 import dev.salient.tensor.DType;
@@ -45,6 +47,7 @@ final class Payloads {
             case ScaledGroups groups -> Map.of(module + ".weight", dense(groups));
             case SuperBlocks blocks -> BlockLinears.tensors(module, blocks);
             case AdditiveCodebook codebooks -> AqlmLinears.tensors(module, codebooks);
+            case ScaleMixture mixture -> MixtureLinears.tensors(module, mixture);
             case Reordered reordered -> packed(module, reordered.base(), reordered.channels(), arena);
             case LowRank adapted ->
                 throw new IllegalArgumentException(

@@ -11,6 +11,7 @@ import dev.salient.format.hf.HfGains;
 import dev.salient.format.hf.HfNames;
 import dev.salient.format.hf.HfWeights;
 import dev.salient.format.hf.HfWeights.LinearReader;
+import dev.salient.format.mos.MixtureLinears;
 import dev.salient.format.safetensors.SafetensorsFile;
 import dev.salient.format.safetensors.SafetensorsWriter;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
@@ -125,7 +126,7 @@ public final class QuantizedFolder {
     }
 
     /**
-     * Writes a block: linears packed where they are {@code GroupAffine}, {@code AdditiveCodebook} or {@code SuperBlocks}, plain otherwise, adapters rounded to fp16.
+     * Writes a block: linears packed where they are {@code GroupAffine}, {@code AdditiveCodebook}, {@code SuperBlocks} or {@code ScaleMixture}, plain otherwise, adapters rounded to fp16.
      * An earlier version of the block is replaced.
      */
     public void writeBlock(int block, BlockWeights weights) throws IOException {
@@ -185,7 +186,7 @@ public final class QuantizedFolder {
                     new GptqConfig(FolderSummary.gridOrDefault(store, module, in), 0, false, java.util.List.of());
             return new GptqLinears(store, grid, arena).read(id, out, in);
         };
-        linears = BlockLinears.over(store, linears);
+        linears = MixtureLinears.over(store, BlockLinears.over(store, linears));
         Path part = adapterPart(block);
         if (Files.isRegularFile(part)) {
             linears = AdapterScalings.over(linears, SafetensorsFile.open(part, arena));

@@ -2,6 +2,7 @@ package dev.salient.format.hf;
 
 import dev.salient.format.Adapters;
 import dev.salient.format.Checkpoint;
+import dev.salient.format.OwnValues;
 import dev.salient.format.WeightError;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
@@ -26,6 +27,12 @@ import java.util.function.Consumer;
  * @param shardBytes files hold no more than this, unless one tensor is larger
  */
 public record HfExport(Checkpoint checkpoint, DType dtype, Adapters adapters, long shardBytes) {
+    public HfExport {
+        OwnValues.require(
+                checkpoint.weights(),
+                "which no plain weight equals: want a model of --grid binary, or this folder as it is");
+    }
+
     /** What hubs and programs like: files of 4 GB. */
     public static final long SHARD_BYTES = 4_000_000_000L;
 

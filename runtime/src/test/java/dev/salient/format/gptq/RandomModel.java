@@ -10,6 +10,7 @@ import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
@@ -102,6 +103,14 @@ public final class RandomModel {
                 random.ints(codes, 0, shape.dimension(1)).toArray(),
                 floats((int) shape.elementCount()),
                 floats(out));
+    }
+
+    /** Random signs, a router whose logits are about 1, and scales of both signs. */
+    public ScaleMixture mixture(int out, int in, int experts) {
+        byte[] signs = new byte[out * in / 8];
+        random.nextBytes(signs);
+        return new ScaleMixture(
+                out, in, MemorySegment.ofArray(signs), half(experts, in), half(experts, in), half(experts, out));
     }
 
     /** Random codes, scales of both signs, and zero points from {@code lowest} to {@code highest}. */
