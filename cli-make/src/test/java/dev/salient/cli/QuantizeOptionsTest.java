@@ -38,7 +38,7 @@ class QuantizeOptionsTest {
                 "--method  | awq         | --method: got awq, want sapr, apiq, apiq-lw, block-ap, omniquant, aqlm, gsq, gptq, lqer, loftq, hqq or rtn",
                 "--weight-rate | -1      | weight rate: got -1.0, want 0 or more",
                 "--bits    | 5           | --bits: got 5, want 1, 2, 3 or 4; 1 with --grid binary only",
-                "--grid    | nf4         | --grid: got nf4, want signed2, ternary, binary, affine, q2_k or dual-binary",
+                "--grid    | nf4         | --grid: got nf4, want signed2, signed4, ternary, binary, affine, q2_k, dual-binary or binary-mos",
                 "--group-size | some     | --group-size: got some, want a whole number",
                 "--group-size | 8        | --group-size: got 8, want 32, 64, 128, 256 or row",
                 "--loss    | huber       | --loss: got huber, want plain, relative, root or pivot",
@@ -82,6 +82,34 @@ class QuantizeOptionsTest {
             })
     void codebooksOfNoUseAreRefused(String option, String value, String message) {
         assertThat(error("--method=aqlm", option + "=" + value)).isEqualTo("salient: " + message);
+    }
+
+    @ParameterizedTest(name = "{0} {1}")
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--bits       | 2     | --grid binary-mos: got --bits 2, want 1",
+                "--group-size | 64    | --grid binary-mos: got --group-size 64, want none: its scales are of rows and columns",
+                "--start      | error | --grid binary-mos: got --start error, want none: its scales start from the weights' sizes",
+                "--experts    | 0     | --experts: got 0, want 1 to 256",
+                "--adapter    | dora  | --grid binary-mos: got --adapter dora, want lora: rows whose scales follow the token have no one length",
+                "--rank-budget | 1    | --grid binary-mos: got --rank-budget, want --rank: there is no rounding error to buy ranks by",
+                "--target-bpw | 4     | --grid binary-mos: got --target-bpw, want --keep or --keep-budget: there is no rounding error to buy bits by",
+                "--method     | rtn   | rtn: got --grid binary-mos, whose router has to be trained, want --method apiq, apiq-lw, sapr, block-ap or omniquant",
+                "--method     | gptq  | gptq: got --grid binary-mos, whose router has to be trained, want --method apiq, apiq-lw, sapr, block-ap or omniquant",
+                "--method     | lqer  | lqer: got --grid binary-mos, whose router has to be trained, want --method apiq, apiq-lw, sapr, block-ap or omniquant",
+            })
+    void whatScalesThatFollowTheTokenLackIsRefused(String option, String value, String message) {
+        String[] options = option.equals("--method")
+                ? new String[] {"--grid=binary-mos", option + "=" + value}
+                : new String[] {"--grid=binary-mos", "--method=apiq", option + "=" + value};
+        assertThat(error(options)).isEqualTo("salient: " + message);
+    }
+
+    @Test
+    void expertsAreOfOneGrid() {
+        assertThat(error("--experts=4"))
+                .isEqualTo("salient: --experts: got 4 with --grid signed2, want --grid binary-mos");
     }
 
     @Test

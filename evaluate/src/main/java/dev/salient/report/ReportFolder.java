@@ -91,13 +91,18 @@ public final class ReportFolder {
         }
         return run.path("method").isMissingNode()
                 ? run.at("/model/name").asText() + ", quantized by others, tuned end to end by Salient"
-                : "%s quantized by %s to %s, %s bits in groups of %s%s"
+                : "%s quantized by %s to %s, %s%s"
                         .formatted(
                                 run.at("/model/name").asText(),
                                 run.at("/method/name").asText(),
                                 grid.path("name").asText(),
-                                grid.path("bits").asText(),
-                                grid.path("groupSize").asText(),
+                                grid.has("experts")
+                                        ? "scales of %s experts"
+                                                .formatted(grid.path("experts").asText())
+                                        : "%s bits in groups of %s"
+                                                .formatted(
+                                                        grid.path("bits").asText(),
+                                                        grid.path("groupSize").asText()),
                                 run.has("tunings") ? ", then tuned end to end" : "");
     }
 

@@ -244,6 +244,8 @@ public record ClippedGroups(
             case Grid.Binary binary -> 1;
             case Grid.Q2K blocks -> -lo / scale;
             case Grid.Affine affine -> (float) Math.rint(Math.clamp(-lo / scale, -1e4f, 1e4f));
+            case Grid.BinaryMos mixture ->
+                throw new IllegalArgumentException("grid: got a mixture of scales, want groups with a scale");
             case Grid.Codebooks codebooks ->
                 throw new IllegalArgumentException("grid: got codebooks, want numbers with a scale");
         };

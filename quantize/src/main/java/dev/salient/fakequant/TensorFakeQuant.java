@@ -73,6 +73,8 @@ public final class TensorFakeQuant implements FakeQuant {
                 case Grid.Binary binary -> torch.ones_like(hi);
                 case Grid.Q2K blocks -> throw new IllegalArgumentException("minima: got one scale a group");
                 case Grid.Affine affine -> clamp(lo.neg().div(scale), -1e4, 1e4).round();
+                case Grid.BinaryMos mixture ->
+                    throw new IllegalArgumentException("grid: got a mixture of scales, want groups with a scale");
                 case Grid.Codebooks codebooks ->
                     throw new IllegalArgumentException("grid: got codebooks, want numbers with a scale");
             };

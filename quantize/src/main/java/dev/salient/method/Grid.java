@@ -210,6 +210,54 @@ public sealed interface Grid {
         }
     }
 
+    /**
+     * BinaryMoS's binary mixture of scales: signs, and scales of rows and columns that a router mixes for each token from those of some
+     * experts (arXiv 2406.12311). No weight has a value by itself.
+     *
+     * @param experts scales of each row and column
+     */
+    record BinaryMos(int experts) implements Grid {
+        /** Channels that rows are multiples of. */
+        private static final int CHANNELS = 32;
+
+        public BinaryMos {
+            require(experts >= 1 && experts <= 256, "--experts: got %d, want 1 to 256", experts);
+        }
+
+        @Override
+        public int bits() {
+            return 1;
+        }
+
+        /** No weights share a scale that other weights of the row do not share. */
+        @Override
+        public int groupSize() {
+            return 0;
+        }
+
+        @Override
+        public int groupSizeFor(int in) {
+            require(
+                    in % CHANNELS == 0,
+                    "--grid binary-mos: got rows of %d channels, want multiples of %d",
+                    in,
+                    CHANNELS);
+            return in;
+        }
+
+        /** In {@link #bitsPerWeight}, since columns have theirs too. */
+        @Override
+        public int bitsBesideCodes() {
+            return 0;
+        }
+
+        /** A sign, and of each expert a row of the router and the scales of both sides, fp16. */
+        @Override
+        public double bitsPerWeight(int out, int in) {
+            return 1 + 16.0 * experts * (2.0 * in + out) / ((double) out * in);
+        }
+    }
+
     /** Whether levels lie as far above zero as below, so that a group's range does too. */
     default boolean isSymmetric() {
         return this instanceof Ternary || this instanceof Binary;

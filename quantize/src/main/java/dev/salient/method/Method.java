@@ -21,6 +21,10 @@ public sealed interface Method {
 
     /** Round to nearest: no data, no training. */
     record Rtn(Grid grid, Start start) implements Method {
+        public Rtn {
+            Settings.requireFixedScales("rtn", grid);
+        }
+
         @Override
         public String name() {
             return "rtn";
@@ -81,6 +85,7 @@ public sealed interface Method {
      */
     record ErrorAdapter(Grid grid, Start start, int rank, int turns, boolean looksAtInputs) implements Method {
         public ErrorAdapter {
+            Settings.requireFixedScales(looksAtInputs ? "lqer" : "loftq", grid);
             require(rank > 0, "rank: got %d, want 1 or more", rank);
             require(turns > 0, "turns: got %d, want 1 or more", turns);
         }
@@ -182,6 +187,12 @@ public sealed interface Method {
                     scope == Scope.BLOCK
                             || stages.stream().allMatch(stage -> stage.terms().equals(Terms.NONE)),
                     "stages: got sw or attention, want them where whole blocks are trained, not apiq-lw");
+            require(
+                    !(grid instanceof Grid.BinaryMos) || adapters.kind() == Adapters.Kind.LORA,
+                    "--grid binary-mos: got --adapter dora, want lora: rows whose scales follow the token have no one length");
+            require(
+                    !(grid instanceof Grid.BinaryMos) || adapters.budget() == 0,
+                    "--grid binary-mos: got --rank-budget, want --rank: there is no rounding error to buy ranks by");
             stages = List.copyOf(stages);
         }
 

@@ -17,9 +17,18 @@ final class Settings {
 
     /** Refuses grids whose groups have two numbers beside their codes. */
     static void requireOneScale(String method, Grid grid) {
+        requireFixedScales(method, grid);
         require(
                 !(grid instanceof Grid.DualBinary || grid instanceof Grid.Q2K),
                 "%s: got a grid of two numbers a group, want one of a scale a group, or block-ap, apiq, sapr, omniquant or rtn",
+                method);
+    }
+
+    /** Refuses the grid that only training can fill. */
+    static void requireFixedScales(String method, Grid grid) {
+        require(
+                !(grid instanceof Grid.BinaryMos),
+                "%s: got --grid binary-mos, whose router has to be trained, want --method apiq, apiq-lw, sapr, block-ap or omniquant",
                 method);
     }
 

@@ -141,6 +141,7 @@ final class Manifest {
             case Grid.Ternary ternary -> "ternary";
             case Grid.Binary binary -> "binary";
             case Grid.DualBinary dual -> "dual-binary";
+            case Grid.BinaryMos mixture -> "binary-mos";
             case Grid.Q2K blocks -> "q2_k";
             case Grid.Affine affine -> "affine";
             case Grid.Codebooks codebooks -> "codebooks";
@@ -149,6 +150,9 @@ final class Manifest {
                 .put("name", name)
                 .put("bits", grid.bits())
                 .put("groupSize", grid.groupSize());
+        if (grid instanceof Grid.BinaryMos mixture) {
+            json.put("experts", mixture.experts());
+        }
         return grid instanceof Grid.Codebooks codebooks ? json.put("count", codebooks.count()) : json;
     }
 

@@ -18,6 +18,7 @@ import dev.salient.model.PackedLanguageModel;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.saliency.FisherFile;
 import dev.salient.saliency.SaliencySummary;
 import dev.salient.tokenizer.Tokenizer;
@@ -104,8 +105,8 @@ final class RunReport {
                 LinearId id = new LinearId(block, linear);
                 PackedWeight weight = written.weights().blocks().get(block).linear(linear);
                 count(weight);
-                WeightError error =
-                        WeightError.of(original.weights().blocks().get(block).linear(linear), weight);
+                WeightError error = WeightError.of(
+                        original.weights().blocks().get(block).linear(linear), ScaleMixture.even(weight));
                 inBlock = inBlock.plus(error);
                 ModelSummary.Part part = parts.get(id.toString());
                 ObjectNode json = linears.addObject().put("name", linear.label());

@@ -46,6 +46,9 @@ public record RunSettings(
                         || own.adapters().budget() == 0,
                 "--rank-budget: got --target-bpw too, want one of them: both spend bits by the same saliency");
         require(
+                !(method.grid() instanceof Grid.BinaryMos) || targetBits == 0,
+                "--grid binary-mos: got --target-bpw, want --keep or --keep-budget: there is no rounding error to buy bits by");
+        require(
                 !(method instanceof Method.Aqlm) || (kept.isEmpty() && budget == 0 && targetBits == 0),
                 "aqlm: got linears to keep in more bits, or bits to spend on some (--keep, --keep-budget, --target-bpw), want"
                         + " neither: AQLM's format has codebooks of one size for all linears");

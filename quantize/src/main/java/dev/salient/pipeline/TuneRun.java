@@ -11,6 +11,7 @@ import dev.salient.corpus.Corpus;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.format.FormatException;
+import dev.salient.format.OwnValues;
 import dev.salient.format.gptq.QuantizedFolder;
 import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
@@ -138,6 +139,9 @@ public final class TuneRun {
                     settings.original(),
                     settings.quantized());
             Checkpoints.requireFinite(original);
+            OwnValues.require(
+                    quantized.weights(),
+                    "which tune does not train: want a model of --grid signed2, binary or another with codes");
             try (RunFolder folder = RunFolder.open(settings.out(), settings.resume())) {
                 return new TuneRun(settings, listener, original, quantized).tune(folder);
             }

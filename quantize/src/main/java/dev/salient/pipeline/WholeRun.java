@@ -64,6 +64,9 @@ public final class WholeRun {
                 "--adapter dora: got --tune, which goes on from LoRA alone: want --tune 0 or --adapter lora");
         TuneRun.Settings second = second(settings, tune);
         TuneRun.requirePossible(second);
+        require(
+                !(settings.method().grid() instanceof Grid.BinaryMos),
+                "--grid binary-mos: got --tune, which trains codes: want --tune 0");
         RunFolder.requireUsable(settings.out());
         Path start = second.quantized();
         require(

@@ -28,7 +28,7 @@ final class LinearOutput implements OutputLoss, AutoCloseable {
             List.of(Linear.DOWN));
 
     private final BlockTask task;
-    private final Map<Linear, TrainedLinear> linears;
+    private final Map<Linear, InTraining> linears;
     private final Activations clean;
     private final Activations degraded;
     private final Map<Linear, List<Tensor>> weights = new EnumMap<>(Linear.class);
@@ -39,7 +39,7 @@ final class LinearOutput implements OutputLoss, AutoCloseable {
      * @param linears of one group, not empty
      * @param before the quantized block, as far as it computes before this group
      */
-    LinearOutput(BlockTask task, TokenWeighting weighting, Map<Linear, TrainedLinear> linears, Linears before) {
+    LinearOutput(BlockTask task, TokenWeighting weighting, Map<Linear, InTraining> linears, Linears before) {
         this.task = task;
         this.linears = linears;
         Linear site = linears.keySet().iterator().next();
@@ -85,9 +85,9 @@ final class LinearOutput implements OutputLoss, AutoCloseable {
     public Tensor of(int sample, Terms terms) {
         Tensor x = degraded.get(sample, task.device());
         Tensor sum = task.device().zeros();
-        for (Map.Entry<Linear, TrainedLinear> entry : linears.entrySet()) {
+        for (Map.Entry<Linear, InTraining> entry : linears.entrySet()) {
             Linear linear = entry.getKey();
-            Tensor y = torch.linear(x, entry.getValue().effective());
+            Tensor y = entry.getValue().apply(x);
             Tensor weight = Objects.requireNonNull(weights.get(linear)).get(sample);
             sum = sum.add(y.sub(target(linear, sample)).square().mul(weight).sum());
         }

@@ -2,6 +2,7 @@ package dev.salient.quantizer;
 
 import dev.salient.calibration.InputSums;
 import dev.salient.calibration.Stream;
+import dev.salient.fakequant.FakeQuant;
 import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
 import dev.salient.method.Method.PartialRetraining;
@@ -10,7 +11,9 @@ import dev.salient.method.Stage;
 import dev.salient.model.Linear;
 import dev.salient.packed.PackedWeight;
 import dev.salient.quantizer.QuantizedBlock.Epoch;
+import dev.salient.torch.MixtureLinear;
 import dev.salient.torch.NumericException;
+import dev.salient.torch.TorchBlock.OneLinear;
 import dev.salient.torch.TorchScope;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -39,9 +42,10 @@ import org.jspecify.annotations.Nullable;
 public final class PartialRetrainer {
     private final BlockTask task;
     private final PartialRetraining method;
-    private final Map<Linear, TrainedLinear> trained = new EnumMap<>(Linear.class);
+    private final Map<Linear, InTraining> trained = new EnumMap<>(Linear.class);
     private final Map<Linear, PackedWeight> packed = new EnumMap<>(Linear.class);
-    private final Map<Linear, Tensor> packedValues = new EnumMap<>(Linear.class);
+    private final Map<Linear, OneLinear> done = new EnumMap<>(Linear.class);
+    private final FakeQuant fakeQuant;
 
     private PartialRetrainer(BlockTask task, PartialRetraining method) {
         this.task = task;
@@ -50,6 +54,7 @@ public final class PartialRetrainer {
                 ? InputSums.energies(task.original(), task.degraded(), task.rope(), task.device())
                 : null;
         SplittableRandom random = new SplittableRandom(task.seed());
+        this.fakeQuant = FakeQuant.of(method.grid(), task.device());
         for (Linear linear : Linear.values()) {
             prepare(linear, energies == null ? null : energies.mean(linear), random.split());
         }
@@ -62,7 +67,13 @@ public final class PartialRetrainer {
             Integer own = task.ranks().get(linear);
             Adapters adapters =
                     own == null ? method.adapters() : method.adapters().withRank(own);
-            trained.put(linear, TrainedLinear.of(weight, energy, method, adapters, task.device(), random));
+            trained.put(
+                    linear,
+                    method.grid() instanceof Grid.BinaryMos mixture
+                            ? MixtureInTraining.of(weight, energy, method, mixture, task.device(), random)
+                            : new GroupsInTraining(
+                                    TrainedLinear.of(weight, energy, method, adapters, task.device(), random),
+                                    fakeQuant));
         } else {
             finish(linear, RoundToNearest.quantize(weight, grid, method.start(), task.device()));
         }
@@ -70,7 +81,13 @@ public final class PartialRetrainer {
 
     private void finish(Linear linear, PackedWeight weight) {
         packed.put(linear, weight);
-        packedValues.put(linear, task.device().exactValues(weight));
+        OneLinear other = MixtureLinear.find(weight, task.device());
+        if (other == null) {
+            Tensor values = task.device().exactValues(weight);
+            done.put(linear, x -> torch.linear(x, values));
+        } else {
+            done.put(linear, other);
+        }
     }
 
     /**
@@ -116,25 +133,25 @@ public final class PartialRetrainer {
     private List<Epoch> trainLinears(IntConsumer onStep) {
         List<Epoch> curve = new ArrayList<>();
         int steps = stepsOfOne(method, task.clean().samples() - method.heldOut().windows());
-        int done = 0;
+        int stepsDone = 0;
         for (List<Linear> group : LinearOutput.GROUPS) {
-            Map<Linear, TrainedLinear> own = new EnumMap<>(trained);
+            Map<Linear, InTraining> own = new EnumMap<>(trained);
             own.keySet().retainAll(group);
             if (!own.isEmpty()) {
-                int before = done;
+                int before = stepsDone;
                 try (LinearOutput loss = new LinearOutput(task, method.weighting(), own, this::apply)) {
                     add(curve, train(own, loss, step -> onStep.accept(before + step)));
                 }
                 own.forEach((linear, one) -> finish(linear, one.pack()));
             }
-            done += steps;
-            onStep.accept(done);
+            stepsDone += steps;
+            onStep.accept(stepsDone);
         }
         Stream.advance(task.clean(), task.clean(), task.rope(), task.device(), task.original());
         return curve;
     }
 
-    private List<Epoch> train(Map<Linear, TrainedLinear> linears, OutputLoss loss, IntConsumer onStep) {
+    private List<Epoch> train(Map<Linear, InTraining> linears, OutputLoss loss, IntConsumer onStep) {
         try (StagedTraining training = new StagedTraining(task, method, linears, loss)) {
             return training.train(onStep);
         }
@@ -152,8 +169,7 @@ public final class PartialRetrainer {
     }
 
     private Tensor apply(Linear linear, Tensor x) {
-        Tensor done = packedValues.get(linear);
-        return torch.linear(
-                x, done == null ? Objects.requireNonNull(trained.get(linear)).effective() : done);
+        OneLinear finished = done.get(linear);
+        return finished == null ? Objects.requireNonNull(trained.get(linear)).apply(x) : finished.apply(x);
     }
 }

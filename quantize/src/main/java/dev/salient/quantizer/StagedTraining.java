@@ -1,6 +1,5 @@
 package dev.salient.quantizer;
 
-import dev.salient.fakequant.FakeQuant;
 import dev.salient.fakequant.FakeQuant.Weighting;
 import dev.salient.method.Cosine;
 import dev.salient.method.Method.PartialRetraining;
@@ -8,6 +7,8 @@ import dev.salient.method.Preservation;
 import dev.salient.method.Stage;
 import dev.salient.method.Terms;
 import dev.salient.model.Linear;
+import dev.salient.quantizer.InTraining.Parameter;
+import dev.salient.quantizer.InTraining.Role;
 import dev.salient.quantizer.QuantizedBlock.Epoch;
 import dev.salient.torch.AdamW;
 import dev.salient.torch.NumericException;
@@ -28,19 +29,15 @@ import org.jspecify.annotations.Nullable;
  */
 final class StagedTraining implements AutoCloseable {
     /** The optimizer's groups. */
-    private static final int CLIPPING = 0;
-
-    private static final int ADAPTER = 1;
-    private static final int WEIGHT = 2;
+    private static final List<Role> GROUPS = List.of(Role.values());
 
     private final BlockTask task;
     private final PartialRetraining method;
-    private final Map<Linear, TrainedLinear> linears;
+    private final Map<Linear, InTraining> linears;
     private final OutputLoss loss;
     private final int samples;
     private final Map<Linear, Tensor> saliency = new EnumMap<>(Linear.class);
     private final double lambda;
-    private final FakeQuant fakeQuant;
     private final AdamW optimizer = AdamW.standard();
     private final @Nullable BestEpoch best;
     private final List<Epoch> curve = new ArrayList<>();
@@ -51,23 +48,19 @@ final class StagedTraining implements AutoCloseable {
      * @param linears at their start
      * @param loss of the samples of the task
      */
-    StagedTraining(BlockTask task, PartialRetraining method, Map<Linear, TrainedLinear> linears, OutputLoss loss) {
+    StagedTraining(BlockTask task, PartialRetraining method, Map<Linear, InTraining> linears, OutputLoss loss) {
         this.task = task;
         this.method = method;
         this.linears = linears;
         this.loss = loss;
         this.samples = task.degraded().samples() - method.heldOut().windows();
-        this.fakeQuant = FakeQuant.of(method.grid(), task.device());
         List<Tensor> parameters = new ArrayList<>();
-        for (TrainedLinear own : linears.values()) {
-            own.refresh(fakeQuant);
-            optimizer.add(own.groups().upper(), CLIPPING);
-            optimizer.add(own.groups().lower(), CLIPPING);
-            if (own.groups().trainsWeight()) {
-                optimizer.add(own.groups().latent(), WEIGHT);
+        for (InTraining own : linears.values()) {
+            own.refresh();
+            for (Parameter parameter : own.parameters()) {
+                optimizer.add(parameter.value(), GROUPS.indexOf(parameter.role()));
+                parameters.add(parameter.value());
             }
-            own.adapterParts().forEach(adapter -> optimizer.add(adapter, ADAPTER));
-            parameters.addAll(own.parameters());
         }
         if (method.preserves()) {
             linears.keySet().forEach(linear -> saliency.put(linear, saliencyOf(linear)));
@@ -116,7 +109,7 @@ final class StagedTraining implements AutoCloseable {
         }
         if (best != null) {
             best.restore();
-            linears.values().forEach(own -> own.refresh(fakeQuant));
+            linears.values().forEach(InTraining::refresh);
         }
     }
 
@@ -143,12 +136,12 @@ final class StagedTraining implements AutoCloseable {
             }
             double preservation = 0;
             List<Tensor> gradients = new ArrayList<>();
-            for (Map.Entry<Linear, TrainedLinear> entry : linears.entrySet()) {
+            for (Map.Entry<Linear, InTraining> entry : linears.entrySet()) {
                 Weighting weighting = stage.objective().preserves() && method.preserves()
                         ? new Weighting(Objects.requireNonNull(saliency.get(entry.getKey())), lambda)
                         : null;
                 TrainedLinear.Step own =
-                        entry.getValue().gradients(fakeQuant, stage.objective().fitsOutput(), weighting);
+                        entry.getValue().gradients(stage.objective().fitsOutput(), weighting);
                 gradients.addAll(own.gradients());
                 preservation += lambda * own.preservation();
             }
@@ -157,17 +150,22 @@ final class StagedTraining implements AutoCloseable {
                         "block %d, stage %s, sample %d: the loss came to %s; try a lower learning rate",
                         task.index(), stage.objective().label(), sample, output + preservation);
             }
-            optimizer.step(
-                    gradients,
-                    new AdamW.Group(rate * stage.clippingRate(), stage.decay()),
-                    new AdamW.Group(rate * stage.adapterRate(), stage.decay()),
-                    new AdamW.Group(rate * stage.weightRate(), 0));
-            for (TrainedLinear own : linears.values()) {
-                own.effective().mutable_grad().reset();
-                own.refresh(fakeQuant);
-            }
+            optimizer.step(gradients, groups(stage, rate));
+            linears.values().forEach(InTraining::refresh);
             return new Losses(output, preservation);
         }
+    }
+
+    /** Rates and decays of {@link #GROUPS}. */
+    private static AdamW.Group[] groups(Stage stage, double rate) {
+        return GROUPS.stream()
+                .map(role -> switch (role) {
+                    case CLIPPING -> new AdamW.Group(rate * stage.clippingRate(), stage.decay());
+                    case ADAPTER -> new AdamW.Group(rate * stage.adapterRate(), stage.decay());
+                    case WEIGHT -> new AdamW.Group(rate * stage.weightRate(), 0);
+                    case SCALE -> new AdamW.Group(rate * stage.clippingRate(), 0);
+                })
+                .toArray(AdamW.Group[]::new);
     }
 
     private Tensor saliencyOf(Linear linear) {
@@ -186,11 +184,9 @@ final class StagedTraining implements AutoCloseable {
             case RELATIVE -> {
                 try (TorchScope scope = new TorchScope()) {
                     double reg = 0;
-                    for (Map.Entry<Linear, TrainedLinear> entry : linears.entrySet()) {
+                    for (Map.Entry<Linear, InTraining> entry : linears.entrySet()) {
                         Weighting unscaled = new Weighting(Objects.requireNonNull(saliency.get(entry.getKey())), 0);
-                        reg += entry.getValue()
-                                .gradients(fakeQuant, false, unscaled)
-                                .preservation();
+                        reg += entry.getValue().gradients(false, unscaled).preservation();
                     }
                     yield reg == 0 ? 0 : own * loss.of(0, Terms.NONE).item_double() / reg;
                 }

@@ -100,16 +100,6 @@ public record TrainedLinear(
         return parts;
     }
 
-    /** All that training changes. */
-    List<Tensor> parameters() {
-        List<Tensor> parameters = new ArrayList<>(List.of(groups.upper(), groups.lower()));
-        if (groups.trainsWeight()) {
-            parameters.add(groups.latent());
-        }
-        parameters.addAll(adapterParts());
-        return parameters;
-    }
-
     /** Overwrites the effective weight with what the parameters now make of it. */
     public void refresh(FakeQuant fakeQuant) {
         fakeQuant.quantize(groups);

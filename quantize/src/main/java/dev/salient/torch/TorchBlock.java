@@ -48,6 +48,12 @@ public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms,
         Tensor apply(Linear linear, Tensor x);
     }
 
+    /** What one linear computes, [..., in] to [..., out]. */
+    @FunctionalInterface
+    public interface OneLinear {
+        Tensor apply(Tensor x);
+    }
+
     /**
      * The block's output for a batch of sequences that all start at position 0.
      *

@@ -28,10 +28,21 @@ import org.bytedeco.pytorch.global.torch;
 public record TorchLanguageModel(
         ModelConfig config, Tensor embedding, List<Block> blocks, Tensor finalNorm, Tensor head) {
 
-    /** One block with its dense weights, each [out, in]. */
-    public record Block(TorchBlock block, Map<Linear, Tensor> weights) {
+    /**
+     * One block.
+     *
+     * @param weights dense, each [out, in]
+     * @param others linears that have no weight of their own: their scales follow the token
+     */
+    public record Block(TorchBlock block, Map<Linear, Tensor> weights, Map<Linear, TorchBlock.OneLinear> others) {
         public Block {
             weights = new EnumMap<>(weights);
+            others = Map.copyOf(others);
+        }
+
+        /** A block of dense weights, each [out, in]. */
+        public Block(TorchBlock block, Map<Linear, Tensor> weights) {
+            this(block, weights, Map.of());
         }
 
         /** The weight of one linear, [out, in]. */
@@ -41,7 +52,12 @@ public record TorchLanguageModel(
 
         /** The block's output, [batch, tokens, hidden]. */
         public Tensor forward(Tensor x, Rope rope) {
-            return block.forward(x, rope, (linear, input) -> torch.linear(input, weight(linear)));
+            return block.forward(x, rope, this::apply);
+        }
+
+        private Tensor apply(Linear linear, Tensor x) {
+            TorchBlock.OneLinear other = others.get(linear);
+            return other == null ? torch.linear(x, weight(linear)) : other.apply(x);
         }
     }
 
@@ -62,12 +78,18 @@ public record TorchLanguageModel(
             Function<PackedWeight, Tensor> values,
             TorchDevice device) {
         Map<Linear, Tensor> weights = new EnumMap<>(Linear.class);
+        Map<Linear, TorchBlock.OneLinear> others = new EnumMap<>(Linear.class);
         for (Linear linear : Linear.values()) {
-            weights.put(linear, values.apply(stored.linear(linear)));
+            TorchBlock.OneLinear other = MixtureLinear.find(stored.linear(linear), device);
+            if (other == null) {
+                weights.put(linear, values.apply(stored.linear(linear)));
+            } else {
+                others.put(linear, other);
+            }
         }
         Map<Norm, Tensor> norms = new EnumMap<>(Norm.class);
         stored.norms().forEach((norm, gain) -> norms.put(norm, device.values(gain)));
-        return new Block(new TorchBlock(config, index, norms, biases(stored, device)), weights);
+        return new Block(new TorchBlock(config, index, norms, biases(stored, device)), weights, others);
     }
 
     /** The biases of a block, [out] each. */

@@ -20,21 +20,30 @@ import dev.salient.method.Preservation;
 import dev.salient.method.Stage;
 import dev.salient.method.Terms;
 import dev.salient.method.TokenWeighting;
+import dev.salient.method.Tuning;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.LanguageModel;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
+import dev.salient.model.ModelWeights;
+import dev.salient.model.PackedLanguageModel;
 import dev.salient.packed.AdditiveCodebook;
 import dev.salient.packed.Dense;
 import dev.salient.packed.GroupAffine;
 import dev.salient.packed.GroupFormat;
 import dev.salient.packed.LowRank;
 import dev.salient.packed.PackedWeight;
+import dev.salient.packed.ScaleMixture;
 import dev.salient.packed.ScaledGroups;
 import dev.salient.pipeline.Runs.Silent;
 import dev.salient.pipeline.Runs.Stopped;
 import dev.salient.pipeline.Runs.Stopping;
 import dev.salient.quantizer.PartialRetrainer;
+import dev.salient.torch.Rope;
+import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchDevice.Precision;
+import dev.salient.torch.TorchLanguageModel;
+import dev.salient.torch.TorchScope;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +52,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -217,6 +227,124 @@ class QuantizationRunTest {
             }
             assertThat(seen.size()).isBetween(2, 4);
         }
+    }
+
+    private static Method.PartialRetraining binaryMos(Method.Scope scope, double lambda, Adapters.Kind kind) {
+        Stage stage = new Stage(Stage.Objective.MIXED, Terms.NONE, 4, 5e-3, 1e-2, 1e-3, 0.1, true);
+        Preservation preservation = new Preservation(
+                Preservation.Saliency.FISHER,
+                Preservation.Place.BEFORE_ADAPTER,
+                lambda,
+                Preservation.Scale.RELATIVE,
+                1);
+        return new Method.PartialRetraining(
+                new Grid.BinaryMos(3),
+                Start.SQUARED_ERROR,
+                new Adapters(kind, 4, 16, Adapters.Start.LQER),
+                scope,
+                TokenWeighting.RELATIVE,
+                preservation,
+                List.of(stage),
+                new HeldOut(1, 0));
+    }
+
+    /** Signs whose scales follow the token are trained, stored, counted and read again, and libtorch and the runtime agree on them. */
+    @ParameterizedTest
+    @CsvSource({"BLOCK, 0", "LINEARS, 0", "BLOCK, 0.1"})
+    void scalesThatFollowTheTokenAreTrained(Method.Scope scope, double lambda) throws IOException {
+        Method method = binaryMos(scope, lambda, Adapters.Kind.LORA);
+        double bits = QuantizationRun.run(settings("whole", method, false), new Silent())
+                .bitsPerWeight();
+        List<Double> losses = outputLosses("whole");
+        assertThat(losses.get(3)).isLessThan(losses.get(0));
+        try (Checkpoint written = Checkpoints.open(folder.resolve("whole"))) {
+            assertThat(Checkpoints.describe(written).bitsPerWeight()).isCloseTo(bits, within(1e-9));
+            LowRank gate = (LowRank) written.weights().blocks().get(0).linear(Linear.GATE);
+            assertThat(gate.base())
+                    .isInstanceOfSatisfying(
+                            ScaleMixture.class, w -> assertThat(w.experts()).isEqualTo(3));
+            int[] ids = new java.util.Random(1).ints(40, 0, 256).toArray();
+            try (PackedLanguageModel packed = new PackedLanguageModel(written.weights(), 1);
+                    LanguageModel.KvCache cache = packed.newCache(ids.length);
+                    TorchScope here = new TorchScope()) {
+                TorchDevice cpu = TorchDevice.of("cpu");
+                TorchLanguageModel torch = exact(written.weights(), cpu);
+                Rope rope = Rope.of(torch.config(), ids.length, cpu);
+                float[] want = TorchDevice.toFloats(torch.logits(cpu.longs(ids, 1, ids.length), rope));
+                packed.forward(ids, cache, (position, row) -> {
+                    for (int v = 0; v < row.length; v++) {
+                        assertThat(row[v]).isCloseTo(want[position * row.length + v], within(1e-4f));
+                    }
+                });
+            }
+        }
+        int inSecondBlock = PartialRetrainer.stepsPerBlock((Method.PartialRetraining) method, 3) + 2;
+        assertThatThrownBy(() -> QuantizationRun.run(
+                        settings("stopped", method, false), new Stopping("quantize", inSecondBlock)))
+                .isInstanceOf(Stopped.class);
+        QuantizationRun.run(settings("stopped", method, true), new Silent());
+        assertThat(files("stopped")).isEqualTo(files("whole"));
+    }
+
+    /** The model in libtorch, its weights as they are stored. */
+    private static TorchLanguageModel exact(ModelWeights weights, TorchDevice device) {
+        TorchLanguageModel ends = TorchLanguageModel.loadEnds(weights, device);
+        List<TorchLanguageModel.Block> blocks = new java.util.ArrayList<>();
+        for (int b = 0; b < weights.blocks().size(); b++) {
+            blocks.add(TorchLanguageModel.loadExactBlock(
+                    weights.config(), b, weights.blocks().get(b), device));
+        }
+        return new TorchLanguageModel(weights.config(), ends.embedding(), blocks, ends.finalNorm(), ends.head());
+    }
+
+    /** What is made of such a model must be of its original; and what has no meaning beside them is said at once. */
+    @Test
+    void scalesThatFollowTheTokenAreNoWeightsToGoOnFrom() throws IOException {
+        QuantizationRun.run(settings("mos", binaryMos(Method.Scope.BLOCK, 0, Adapters.Kind.LORA), false), new Silent());
+        RunSettings plain = settings("again", new Method.Rtn(SIGNED2, Start.RANGE), false);
+        RunSettings again = new RunSettings(
+                folder.resolve("mos"),
+                plain.out(),
+                plain.method(),
+                plain.kept(),
+                null,
+                0,
+                0,
+                plain.calibration(),
+                plain.machine(),
+                1,
+                false);
+        assertThatThrownBy(() -> QuantizationRun.run(again, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "0.q: got scales that follow the token (binary-mos), want a model to quantize or train from:"
+                                + " its original");
+        TuneRun.Settings tuning = new TuneRun.Settings(
+                folder.resolve("mos"),
+                folder.resolve("model"),
+                folder.resolve("tuned"),
+                Tuning.weights(2),
+                plain.calibration(),
+                plain.machine(),
+                1,
+                false);
+        assertThatThrownBy(() -> TuneRun.run(tuning, new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "0.q: got scales that follow the token (binary-mos), which tune does not train: want a model"
+                                + " of --grid signed2, binary or another with codes");
+        assertThat(folder.resolve("tuned")).doesNotExist();
+        assertThatThrownBy(() -> WholeRun.run(
+                        settings("both", binaryMos(Method.Scope.BLOCK, 0, Adapters.Kind.LORA), false),
+                        WholeRun.Tune.weights(4),
+                        new Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("--grid binary-mos: got --tune, which trains codes: want --tune 0");
+        assertThatThrownBy(() -> binaryMos(Method.Scope.BLOCK, 0, Adapters.Kind.DORA))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(
+                        "--grid binary-mos: got --adapter dora, want lora: rows whose scales follow the token have no"
+                                + " one length");
     }
 
     @Test

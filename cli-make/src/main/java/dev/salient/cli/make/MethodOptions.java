@@ -30,6 +30,9 @@ final class MethodOptions {
     /** Five times the authors' for logits, ten times for scales: for fewer steps than they take. */
     private static final double GSQ_RATE = 1e-3;
 
+    /** As the authors' paper has it. */
+    private static final int EXPERTS = 8;
+
     @Option(
             names = "--preset",
             paramLabel = "NAME",
@@ -60,8 +63,9 @@ final class MethodOptions {
             paramLabel = "NAME",
             description =
                     "signed2 (levels -1, 0, 1, 2 times a scale; GGUF's Q2_0), signed4 (-7 to 8; Q4_0), ternary (-1, 0, 1),"
-                            + " binary (-1, 1), affine, q2_k (GGUF's: scale and minimum for 16 weights, rows of multiples of 256; 2.625 bits), or dual-binary"
-                            + " (DB-LLM's sum of two bits with a scalar each; for studies: written as plain F16)."
+                            + " binary (-1, 1), affine, q2_k (GGUF's: scale and minimum for 16 weights, rows of multiples of 256; 2.625 bits), dual-binary"
+                            + " (DB-LLM's sum of two bits with a scalar each; for studies: written as plain F16), or binary-mos"
+                            + " (BinaryMoS's signs, whose scales follow the token; trained methods only; read by Salient alone)."
                             + " Default: binary at 1 bit, signed2 at 2, else affine.")
     private @Nullable String grid;
 
@@ -72,6 +76,12 @@ final class MethodOptions {
                     "Input channels that share a scale: 32, 64, 128, 256 or row; aqlm: weights that a vector stands for."
                             + " Default: 64; aqlm: 8.")
     private @Nullable String groupSize;
+
+    @Option(
+            names = "--experts",
+            paramLabel = "N",
+            description = "binary-mos: scales of each row and column that its router mixes. Default: 8.")
+    private @Nullable Integer experts;
 
     @Option(names = "--codebooks", paramLabel = "N", description = "aqlm: of a linear. Default: ${DEFAULT-VALUE}.")
     private int codebooks = 2;
@@ -202,7 +212,8 @@ final class MethodOptions {
     @Option(
             names = "--clipping-rate",
             paramLabel = "X",
-            description = "Learning rate of clipping, gsq: of scales. Default: by preset; with gsq 1e-3.")
+            description =
+                    "Learning rate of clipping, gsq and binary-mos: of scales. Default: by preset; with gsq 1e-3.")
     private @Nullable Double clippingRate;
 
     @Option(
@@ -210,7 +221,7 @@ final class MethodOptions {
             paramLabel = "X",
             description =
                     "Learning rate of the weights that are rounded, gsq: of the codes' logits; 0 leaves them. Default: 0; with"
-                            + " block-ap 4e-4, with gsq 1e-3.")
+                            + " block-ap and --grid binary-mos 4e-4, with gsq 1e-3.")
     private @Nullable Double weightRate;
 
     @Option(names = "--decay", paramLabel = "X", description = "AdamW's weight decay. Default: ${DEFAULT-VALUE}.")
@@ -296,6 +307,11 @@ final class MethodOptions {
         require(size == 0 || size >= 16, "--group-size: got %s, want 32, 64, 128, 256 or row", asked);
         int width = bits == null ? 2 : bits;
         String name = grid == null ? width == 1 ? "binary" : width == 2 ? "signed2" : "affine" : grid;
+        require(
+                experts == null || name.equals("binary-mos"),
+                "--experts: got %s with --grid %s, want --grid binary-mos",
+                String.valueOf(experts),
+                name);
         return switch (name) {
             case "signed2" -> {
                 require(width == 2, "--grid signed2: got --bits %d, want 2, or --grid affine", width);
@@ -322,6 +338,10 @@ final class MethodOptions {
                 require(groupSize == null, "--grid q2_k: got --group-size %s, want none: its groups are of 16", asked);
                 yield new Grid.Q2K();
             }
+            case "binary-mos" -> {
+                requireOfMixture(width);
+                yield new Grid.BinaryMos(experts == null ? EXPERTS : experts);
+            }
             case "affine" -> {
                 require(
                         width >= 2 && width <= 4,
@@ -331,9 +351,22 @@ final class MethodOptions {
             }
             default ->
                 throw new IllegalArgumentException(
-                        "--grid: got %s, want signed2, signed4, ternary, binary, affine, q2_k or dual-binary"
+                        "--grid: got %s, want signed2, signed4, ternary, binary, affine, q2_k, dual-binary or binary-mos"
                                 .formatted(name));
         };
+    }
+
+    /** Refuses what is said of groups and clipping, of which a mixture of scales has none. */
+    private void requireOfMixture(int width) {
+        require(bits == null || width == 1, "--grid binary-mos: got --bits %d, want 1", width);
+        require(
+                groupSize == null,
+                "--grid binary-mos: got --group-size %s, want none: its scales are of rows and columns",
+                String.valueOf(groupSize));
+        require(
+                start == null,
+                "--grid binary-mos: got --start %s, want none: its scales start from the weights' sizes",
+                String.valueOf(start));
     }
 
     private static TokenWeighting weighting(String name) {
@@ -413,7 +446,7 @@ final class MethodOptions {
     private List<Stage> stages(Preset base) {
         double adapters = adapterRate == null ? base.adapterRate() : adapterRate;
         double clipping = clippingRate == null ? base.clippingRate() : clippingRate;
-        double weights = weightRate == null ? (name().equals("block-ap") ? Preset.BLOCK_AP_RATE : 0) : weightRate;
+        double weights = weightRate == null ? ownWeightRate() : weightRate;
         boolean follows = cosine == null ? base.cosine() : cosine;
         if (stages == null) {
             Objective objective = !name().equals("sapr") || (base.lambda() == 0 && lambda == null)
@@ -431,6 +464,12 @@ final class MethodOptions {
             list.add(new Stage(objective(loss[0]), terms(loss), count, adapters, clipping, weights, decay, follows));
         }
         return list;
+    }
+
+    /** BinaryMoS trains the weights whose signs it takes, as block-ap trains those that it rounds. */
+    private double ownWeightRate() {
+        boolean trained = name().equals("block-ap") || ("binary-mos".equals(grid) && !name().equals("omniquant"));
+        return trained ? Preset.BLOCK_AP_RATE : 0;
     }
 
     private static Objective objective(String label) {
