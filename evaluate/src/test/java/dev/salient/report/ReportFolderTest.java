@@ -69,6 +69,16 @@ class ReportFolderTest {
     }
 
     @Test
+    void scalesThatFollowTheTokenHaveExpertsAndNoGroups() throws Exception {
+        Files.writeString(
+                folder.resolve("report.json"),
+                REPORT.replace(
+                        "\"name\":\"signed2\",\"bits\":2,\"groupSize\":64",
+                        "\"name\":\"binary-mos\",\"bits\":1,\"groupSize\":0,\"experts\":8"));
+        assertThat(texts(page(), "p").getFirst()).endsWith(" quantized by sapr to binary-mos, scales of 8 experts");
+    }
+
+    @Test
     void numbersOfThePageAreThoseOfTheRun() throws Exception {
         Files.writeString(folder.resolve("report.json"), REPORT);
         Document page = page();
