@@ -56,6 +56,21 @@ public record Checkpoint(
         return new ChatTemplate(chatTemplate, encoder);
     }
 
+    /**
+     * Refuses a model with keys and values of another, for work that cannot take them along.
+     *
+     * @param work how messages call it
+     * @param instead what to take
+     */
+    public void requireOwnKeys(String work, String instead) {
+        if (weights.intact() != null) {
+            throw new IllegalArgumentException(
+                    "%s: got a model that keeps the original's keys and values for a text's first tokens (--intact-kv), which %s"
+                                    .formatted(source, work)
+                            + " cannot take along: want " + instead);
+        }
+    }
+
     @Override
     public void close() {
         arena.close();

@@ -25,7 +25,7 @@ import java.util.Map;
  *
  * @param source the folder or file
  * @param parts embedding, the linears of all blocks in order, and the head where it is not the embedding
- * @param bitsPerWeight of the block linears: what grids and adapters need
+ * @param bitsPerWeight of the block linears: what grids, adapters and intact keys and values need
  * @param fileBitsPerWeight of the block linears: what the file spends, with zero points and group indices
  * @param weightFileBytes of all weight files and their configuration
  */
@@ -55,8 +55,8 @@ public record ModelSummary(
     static ModelSummary of(Path source, ModelWeights weights, long weightFileBytes) {
         List<Part> parts = new ArrayList<>();
         parts.add(Part.of("embedding", weights.embedding()));
-        long needed = 0;
-        long spent = 0;
+        long needed = weights.intact() == null ? 0 : weights.intact().bits();
+        long spent = needed;
         for (int b = 0; b < weights.blocks().size(); b++) {
             BlockWeights block = weights.blocks().get(b);
             for (Linear linear : Linear.values()) {

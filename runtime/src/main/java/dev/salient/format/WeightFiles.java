@@ -1,5 +1,6 @@
 package dev.salient.format;
 
+import dev.salient.format.gptq.IntactFile;
 import dev.salient.format.gptq.PeftAdapter;
 import dev.salient.format.hf.HfFolder;
 import dev.salient.format.safetensors.TensorStore;
@@ -41,6 +42,9 @@ final class WeightFiles {
         Path adapter = PeftAdapter.findFolder(source);
         if (adapter != null) {
             files.addAll(PeftAdapter.files(adapter));
+        }
+        if (Files.isRegularFile(IntactFile.in(source))) {
+            files.add(IntactFile.in(source));
         }
         return files;
     }

@@ -7,6 +7,7 @@ import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * All weights of a model, as they are stored.
@@ -14,9 +15,15 @@ import java.util.Set;
  * @param embedding [vocab, hidden]
  * @param finalNorm [hidden], gain of the RMSNorm before the head
  * @param head [vocab, hidden]; the same object as {@code embedding} where embeddings are tied
+ * @param intact keys and values of another model for the tokens that texts begin with, or null
  */
 public record ModelWeights(
-        ModelConfig config, PackedWeight embedding, List<BlockWeights> blocks, Tensor finalNorm, PackedWeight head) {
+        ModelConfig config,
+        PackedWeight embedding,
+        List<BlockWeights> blocks,
+        Tensor finalNorm,
+        PackedWeight head,
+        @Nullable IntactKv intact) {
     public ModelWeights {
         blocks = List.copyOf(blocks);
         require(blocks.size() == config.blockCount(), "blocks: got %d, want %d", blocks.size(), config.blockCount());
@@ -32,6 +39,24 @@ public record ModelWeights(
                         linear.in(config));
             }
         }
+        if (intact != null) {
+            intact.requireFits(config);
+        }
+    }
+
+    /** A model whose keys and values are its own. */
+    public ModelWeights(
+            ModelConfig config,
+            PackedWeight embedding,
+            List<BlockWeights> blocks,
+            Tensor finalNorm,
+            PackedWeight head) {
+        this(config, embedding, blocks, finalNorm, head, null);
+    }
+
+    /** This model with such keys and values for the tokens that texts begin with. */
+    public ModelWeights withIntact(@Nullable IntactKv other) {
+        return new ModelWeights(config, embedding, blocks, finalNorm, head, other);
     }
 
     private static void requireVectors(int b, BlockWeights block, ModelConfig config) {

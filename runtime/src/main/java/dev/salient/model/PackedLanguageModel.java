@@ -34,6 +34,10 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
     private final List<PackedBlock> blocks = new ArrayList<>();
     private final RmsNorm finalNorm;
     private final Buffers buffers;
+    /** Of each block, [tokens, kvHeads * headSize]; none where the weights have none. */
+    private final List<float[]> intactKeys = new ArrayList<>();
+
+    private final List<float[]> intactValues = new ArrayList<>();
 
     /** A model over these weights, which must stay readable as long as it is used; it computes on all cores. */
     public PackedLanguageModel(ModelWeights weights) {
@@ -68,6 +72,10 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         for (int b = 0; b < config.blockCount(); b++) {
             Rope own = config.isLocal(b) ? localRope : rope;
             blocks.add(new PackedBlock(config, weights.blocks().get(b), own));
+            if (weights.intact() != null) {
+                intactKeys.add(weights.intact().keys(b));
+                intactValues.add(weights.intact().values(b));
+            }
         }
         this.finalNorm = new RmsNorm(weights.finalNorm(), config.normEpsilon());
         this.buffers = new Buffers(config);
@@ -100,7 +108,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         Cache own = checked(tokens, cache);
         for (int at = 0; at < tokens.length; at += CHUNK) {
             Positions positions = new Positions(own.length, Math.min(CHUNK, tokens.length - at));
-            runBlocks(List.of(new Span(own, positions, tokens, at)));
+            runBlocks(List.of(span(own, positions, tokens, at)));
             handOutLogits(positions, sink);
         }
     }
@@ -128,7 +136,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
             int at = 0;
             while (at < tokens.length) {
                 int count = Math.min(free, tokens.length - at);
-                chunk.add(new Span(cache, new Positions(cache.length, count), tokens, at));
+                chunk.add(span(cache, new Positions(cache.length, count), tokens, at));
                 at += count;
                 free -= count;
                 boolean last = s == pieces.size() - 1 && at == tokens.length;
@@ -148,13 +156,22 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
      *
      * @param tokens of the sequence's whole piece
      * @param from where in it the span's start
+     * @param agreeing tokens from the sequence's start to the span's end at most that the model has intact keys and values of
      */
     @SuppressWarnings("ArrayRecordComponent")
-    private record Span(Cache cache, Positions positions, int[] tokens, int from) {
+    private record Span(Cache cache, Positions positions, int[] tokens, int from, int agreeing) {
         /** Is the piece's last token in it? */
         boolean ends() {
             return from + positions.count() == tokens.length;
         }
+    }
+
+    private Span span(Cache cache, Positions positions, int[] tokens, int from) {
+        int agreeing = cache.agreeing;
+        if (weights.intact() != null && agreeing == positions.first()) {
+            agreeing = Math.min(weights.intact().agreeing(agreeing, tokens, from), positions.end());
+        }
+        return new Span(cache, positions, tokens, from, agreeing);
     }
 
     /** The residual stream after the last token of each piece. */
@@ -218,6 +235,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         }
         for (Span span : spans) {
             span.cache.length = span.positions.end();
+            span.cache.agreeing = span.agreeing;
         }
     }
 
@@ -267,10 +285,20 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         for (Span span : spans) {
             KvBlock cache = span.cache.blocks.get(block);
             cache.put(span.positions, row, buffers.key, buffers.value);
+            putIntact(span, block, cache);
             caches.add(cache);
             row += span.positions.count();
         }
         return caches;
+    }
+
+    /** Overwrites the keys and values of tokens that the model has intact ones of. */
+    private void putIntact(Span span, int block, KvBlock cache) {
+        int first = span.positions.first();
+        int count = span.agreeing - first;
+        if (count > 0) {
+            cache.put(new Positions(first, count), first, intactKeys.get(block), intactValues.get(block));
+        }
     }
 
     private void handOutLogits(Positions positions, LogitsSink sink) {
@@ -346,6 +374,8 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         private final int capacity;
         private List<KvBlock> blocks = new ArrayList<>();
         private int length;
+        /** Tokens from the sequence's start on that the model has intact keys and values of. */
+        private int agreeing;
 
         Cache(int capacity) {
             this.capacity = capacity;
@@ -373,6 +403,7 @@ public final class PackedLanguageModel implements LanguageModel, AutoCloseable {
         public void truncate(int length) {
             require(length >= 0 && length <= this.length, "truncate: got %d tokens, want 0 to %d", length, this.length);
             this.length = length;
+            agreeing = Math.min(agreeing, length);
         }
 
         @Override

@@ -45,6 +45,7 @@ public record Precision(
                 weights.embedding(),
                 weights.blocks(),
                 weights.finalNorm(),
-                Rounding.of(weights.head(), head));
+                Rounding.of(weights.head(), head),
+                weights.intact());
     }
 }

@@ -43,6 +43,11 @@ public interface Tokenizer {
     /** The token that the tokenizer's own template puts before a text; empty where it adds none. */
     OptionalInt leadingToken();
 
+    /** {@link #leadingToken} as ids: one or none. */
+    default int[] leadingTokens() {
+        return leadingToken().stream().toArray();
+    }
+
     /** The id of a token by its exact vocabulary text; empty where there is none. */
     OptionalInt findId(String token);
 

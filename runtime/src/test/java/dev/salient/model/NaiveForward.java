@@ -20,8 +20,16 @@ final class NaiveForward {
         for (int t = 0; t < tokens.length; t++) {
             hidden[t] = embedding[tokens[t]].clone();
         }
-        for (BlockWeights block : weights.blocks()) {
-            addTo(hidden, attention(block, normed(hidden, block.norm(Norm.ATTENTION))));
+        IntactKv kept = weights.intact();
+        int intact = 0;
+        while (kept != null
+                && intact < Math.min(tokens.length, kept.tokens().size())
+                && tokens[intact] == kept.tokens().get(intact)) {
+            intact++;
+        }
+        for (int b = 0; b < config.blockCount(); b++) {
+            BlockWeights block = weights.blocks().get(b);
+            addTo(hidden, attention(b, intact, normed(hidden, block.norm(Norm.ATTENTION))));
             double[][] x = normed(hidden, block.norm(Norm.MLP));
             double[][] gate = product(block.linear(Linear.GATE), x);
             double[][] up = product(block.linear(Linear.UP), x);
@@ -35,11 +43,21 @@ final class NaiveForward {
         return product(weights.head(), normed(hidden, weights.finalNorm()));
     }
 
-    private double[][] attention(BlockWeights block, double[][] x) {
+    /** Attention in which the first tokens have the intact keys and values. */
+    private double[][] attention(int index, int intact, double[][] x) {
+        BlockWeights block = weights.blocks().get(index);
         double[][] query = rotated(product(block.linear(Linear.Q), x));
         double[][] key = rotated(product(block.linear(Linear.K), x));
         double[][] value = product(block.linear(Linear.V), x);
         int size = config.headSize();
+        IntactKv kept = weights.intact();
+        for (int t = 0; kept != null && t < intact; t++) {
+            for (int c = 0; c < key[t].length; c++) {
+                int at = (index * kept.tokens().size() + t) * key[t].length + c;
+                key[t][c] = kept.keys().get(at);
+                value[t][c] = kept.values().get(at);
+            }
+        }
         double[][] mixed = new double[x.length][config.headCount() * size];
         for (int t = 0; t < x.length; t++) {
             for (int head = 0; head < config.headCount(); head++) {

@@ -41,6 +41,21 @@ final class TinyModels {
                         2f));
     }
 
+    /** Random keys and values that a model may have of these tokens. */
+    static IntactKv intact(ModelConfig config, Random random, Integer... tokens) {
+        return new IntactKv(
+                List.of(tokens), halves(config, random, tokens.length), halves(config, random, tokens.length));
+    }
+
+    private static Tensor halves(ModelConfig config, Random random, int tokens) {
+        Shape shape = IntactKv.shape(config, tokens);
+        MemorySegment data = MemorySegment.ofArray(new byte[(int) shape.elementCount() * Short.BYTES]);
+        for (int i = 0; i < shape.elementCount(); i++) {
+            DType.F16.set(data, i, (float) random.nextGaussian());
+        }
+        return new Tensor(DType.F16, shape, data);
+    }
+
     private static GroupAffine affine(int out, int in, Random random) {
         int groups = out * in / 64;
         byte[] codes = new byte[out * in / 4];

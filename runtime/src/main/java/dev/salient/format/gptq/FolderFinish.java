@@ -16,6 +16,7 @@ import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.Shards;
 import dev.salient.format.safetensors.StoredTensor;
 import dev.salient.format.safetensors.TensorStore;
+import dev.salient.model.IntactKv;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import java.io.IOException;
@@ -81,6 +82,11 @@ final class FolderFinish {
             }
             JsonFiles.write(folder.path().resolve("quantize_config.json"), quantization);
             config.set("quantization_config", quantization);
+        }
+        IntactKv intact = folder.intact();
+        if (intact != null) {
+            IntactFile.write(folder.path(), intact);
+            intact.tokens().forEach(config.putArray(IntactFile.TOKENS)::add);
         }
         JsonFiles.write(folder.path().resolve(FolderSummary.CONFIG), config);
         deleteParts(folder);

@@ -25,6 +25,11 @@ public final class GptqFolder {
      * @param arena owns mapped files and repacked weights
      */
     public static ModelWeights read(Path folder, JsonObject json, ModelConfig config, Arena arena) throws IOException {
+        return readOwn(folder, json, config, arena).withIntact(IntactFile.find(folder, json, config, arena));
+    }
+
+    private static ModelWeights readOwn(Path folder, JsonObject json, ModelConfig config, Arena arena)
+            throws IOException {
         TensorStore store = TensorStore.open(folder, arena);
         LinearReader packed = findPacked(folder, json, store, arena);
         LinearReader others = packed == null ? HfWeights.dense(config, store) : packed;

@@ -17,6 +17,7 @@ import dev.salient.format.safetensors.SafetensorsWriter;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.IntactKv;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
@@ -31,6 +32,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A GPTQ-format folder, or an AQLM one where linears have codebooks, that grows block by block, and can be left and taken up between any
@@ -57,6 +59,7 @@ public final class QuantizedFolder {
     private final ModelConfig config;
     private final FolderForm form;
     private final WeightError error = new WeightError();
+    private @Nullable IntactKv intact;
 
     private QuantizedFolder(Path folder, Checkpoint original, FolderForm form) {
         this.folder = folder;
@@ -114,6 +117,17 @@ public final class QuantizedFolder {
 
     FolderForm form() {
         return form;
+    }
+
+    /** Keys and values that {@link #finish} writes, or null. */
+    @Nullable
+    IntactKv intact() {
+        return intact;
+    }
+
+    /** Has {@link #finish} write such keys and values; they are not part of any block, so that a folder is taken up without them. */
+    public void keep(IntactKv intact) {
+        this.intact = intact;
     }
 
     /** What rounding embeddings and head cost. */
