@@ -20,8 +20,10 @@ import java.util.stream.Collectors;
  *
  * @param files it came from
  * @param words what was measured of it, as text
+ * @param leading tokens that each window begins with
  */
-record EvaluationText(List<Path> files, Evaluation.Text description, Windows windows, String words) {
+@SuppressWarnings("ArrayRecordComponent")
+record EvaluationText(List<Path> files, Evaluation.Text description, Windows windows, String words, int[] leading) {
     static EvaluationText read(TextOptions options, OpenModels models) throws IOException {
         int window = options.window(models.context());
         int stride = options.stride(window);
@@ -30,9 +32,15 @@ record EvaluationText(List<Path> files, Evaluation.Text description, Windows win
         requireSameTokens(options.files(), corpus, models);
         List<int[]> ids = corpus.overlappingWindows(window, stride, options.most());
         Scoring scoring = options.scoring();
-        Windows windows = stride == window
-                ? Windows.of(ids, tokenizer.leadingToken(), scoring)
-                : Windows.overlapping(ids, stride, tokenizer.leadingToken());
+        int[] leading = options.leading(tokenizer);
+        require(
+                window - 1 + leading.length <= models.context(),
+                "--window: got %d after %d leading tokens, want at most %d, the models' context",
+                window,
+                leading.length,
+                models.context() + 1 - leading.length);
+        Windows windows =
+                stride == window ? Windows.of(ids, leading, scoring) : Windows.overlapping(ids, stride, leading);
         Evaluation.Text description = new Evaluation.Text(
                 names(options.files()),
                 sha256(options.files()),
@@ -44,7 +52,7 @@ record EvaluationText(List<Path> files, Evaluation.Text description, Windows win
                 scoring);
         int end = (ids.size() - 1) * stride + window;
         return new EvaluationText(
-                options.files(), description, windows, tokenizer.decode(Arrays.copyOf(corpus.ids(), end)));
+                options.files(), description, windows, tokenizer.decode(Arrays.copyOf(corpus.ids(), end)), leading);
     }
 
     /** Perplexities, and distances from an original, are of the same tokens or of nothing. */

@@ -4,12 +4,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.salient.cli.OpenModels.OpenModel;
 import dev.salient.corpus.NgramOverlap;
 import dev.salient.format.json.JsonObject;
+import dev.salient.model.IntactKv;
+import dev.salient.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Finds what would fool a reader of the numbers. */
@@ -45,6 +48,10 @@ final class EvaluationWarnings {
             lines.add("made for a context of %d tokens, the original for %d"
                     .formatted(model.context(), original.context()));
         }
+        IntactKv intact = model.checkpoint().weights().intact();
+        if (intact != null && intact.agreeing(text.leading()) < intact.tokens().size()) {
+            lines.add(unused(model.checkpoint().expectTokenizer(), intact));
+        }
         int windows = text.description().windows();
         if (windows == 1) {
             lines.add("one window: no interval can be given");
@@ -52,6 +59,13 @@ final class EvaluationWarnings {
             lines.add("%d windows: intervals of fewer than %d are rough".formatted(windows, WINDOWS));
         }
         return lines;
+    }
+
+    /** That a model keeps keys and values of tokens that no window begins with; perplexity says so too. */
+    static String unused(Tokenizer tokenizer, IntactKv intact) {
+        String tokens = intact.tokens().stream().map(tokenizer::token).collect(Collectors.joining());
+        return "keeps the original's keys and values of %s, with which windows do not begin: --leading-tokens has them do so"
+                .formatted(tokens);
     }
 
     private void addCalibration(List<String> lines, OpenModel model) throws IOException {

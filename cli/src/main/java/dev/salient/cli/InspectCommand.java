@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.cli.Inspection.Row;
 import dev.salient.format.Checkpoint;
+import dev.salient.model.IntactKv;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.RopeScaling;
 import dev.salient.model.SlidingWindow;
@@ -176,6 +177,11 @@ final class InspectCommand implements Command {
         }
         if (!inspection.ggufTypes().contains("Q2_0")) {
             warnings.add("rows are not all multiples of 64: the 2-bit GGUF type Q2_0 cannot hold this model");
+        }
+        IntactKv intact = checkpoint.weights().intact();
+        if (intact != null) {
+            warnings.add("texts that begin with the tokens %s use the original's keys and values of them (%s)"
+                    .formatted(intact.tokens(), Words.bytes(intact.bits() / Byte.SIZE)));
         }
         Tokenizer tokenizer = checkpoint.tokenizer();
         if (tokenizer != null && tokenizer.vocabSize() > config.vocabSize()) {

@@ -15,6 +15,7 @@ import dev.salient.measure.ShortPieces;
 import dev.salient.measure.WindowScores;
 import dev.salient.measure.Windows;
 import dev.salient.measure.Work;
+import dev.salient.model.IntactKv;
 import dev.salient.model.LanguageModel;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.tokenizer.Tokenizer;
@@ -68,6 +69,14 @@ final class PerplexityCommand implements Command {
     private String scoring = "hf";
 
     @Option(
+            names = "--leading-tokens",
+            paramLabel = "TOKENS",
+            description =
+                    "What each window begins with, control tokens among it. Default: the token that the tokenizer puts"
+                            + " before a text, if any.")
+    private @Nullable String leading;
+
+    @Option(
             names = "--against",
             converter = ModelPath.class,
             paramLabel = "ORIGINAL",
@@ -102,7 +111,18 @@ final class PerplexityCommand implements Command {
             require(window <= context, "--window: got %d, want at most %d, the model's context", window, context);
             Tokenizer tokenizer = checkpoint.expectTokenizer();
             List<int[]> ids = Corpus.read(text, tokenizer).adjacentWindows(window, most);
-            Windows windows = Windows.of(ids, tokenizer.leadingToken(), how);
+            int[] before = leading == null ? tokenizer.leadingTokens() : TextOptions.leading(leading, tokenizer);
+            require(
+                    window - 1 + before.length <= context,
+                    "--window: got %d after %d leading tokens, want at most %d, the model's context",
+                    window,
+                    before.length,
+                    context + 1 - before.length);
+            IntactKv intact = checkpoint.weights().intact();
+            if (intact != null && intact.agreeing(before) < intact.tokens().size()) {
+                console.note("%s", EvaluationWarnings.unused(tokenizer, intact));
+            }
+            Windows windows = Windows.of(ids, before, how);
             LanguageModel read = asItWrites(packed);
             Scores scores = against == null
                     ? measure(console, Models.of(read), windows)

@@ -3,6 +3,7 @@ package dev.salient.cli;
 import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.measure.Scoring;
+import dev.salient.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +49,14 @@ final class TextOptions {
             description = "hf: all tokens but a window's first; llama.cpp: a window's second half. Default: hf.")
     private String scoring = "hf";
 
+    @Option(
+            names = "--leading-tokens",
+            paramLabel = "TOKENS",
+            description =
+                    "What each window begins with, control tokens among it, such as \"<|im_start|>\". Default: the token"
+                            + " that the tokenizer puts before a text, if any.")
+    private @Nullable String leading;
+
     List<Path> files() {
         return files;
     }
@@ -77,6 +86,18 @@ final class TextOptions {
         return tokens;
     }
 
+    /** Tokens that each window begins with. */
+    int[] leading(Tokenizer tokenizer) {
+        return leading == null ? tokenizer.leadingTokens() : leading(leading, tokenizer);
+    }
+
+    /** What {@code --leading-tokens} names. */
+    static int[] leading(String text, Tokenizer tokenizer) {
+        int[] ids = tokenizer.encodeWithControlTokens(text);
+        require(ids.length > 0, "--leading-tokens: got no tokens, want those that texts begin with");
+        return ids;
+    }
+
     /** Windows at most. */
     int most() {
         if (windows != null) {
@@ -89,7 +110,8 @@ final class TextOptions {
     String setName(int count, int window, int stride) {
         boolean plain = windows == null && stride == window;
         boolean whole = set.equals("full") || (count == QUICK && window == WINDOW);
-        return plain && whole ? set : count + (count == 1 ? " window" : " windows");
+        String name = plain && whole ? set : count + (count == 1 ? " window" : " windows");
+        return leading == null ? name : name + " after " + leading;
     }
 
     /** Checks what needs no model. */

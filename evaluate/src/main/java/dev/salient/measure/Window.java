@@ -1,7 +1,5 @@
 package dev.salient.measure;
 
-import java.util.OptionalInt;
-
 /** One window of a text: what a model is fed, and which of its tokens count. */
 final class Window {
     private final int[] ids;
@@ -12,21 +10,19 @@ final class Window {
      * A window.
      *
      * @param first position of the first token that counts
-     * @param leadingToken the tokenizer's
+     * @param leading tokens that go before its own, or in place of its first
      */
-    Window(int[] ids, int first, OptionalInt leadingToken, Scoring scoring) {
+    Window(int[] ids, int first, int[] leading, Scoring scoring) {
         this.ids = ids;
         this.first = Math.min(first, ids.length - 1);
-        this.seen = seen(ids, leadingToken, scoring);
+        this.seen = seen(ids, leading, scoring);
     }
 
-    private static int[] seen(int[] ids, OptionalInt leadingToken, Scoring scoring) {
-        int shift = leadingToken.isPresent() && scoring == Scoring.WHOLE_WINDOW ? 1 : 0;
+    private static int[] seen(int[] ids, int[] leading, Scoring scoring) {
+        int shift = scoring == Scoring.WHOLE_WINDOW ? leading.length : 0;
         int[] seen = new int[ids.length - 1 + shift];
         System.arraycopy(ids, 0, seen, shift, ids.length - 1);
-        if (leadingToken.isPresent()) {
-            seen[0] = leadingToken.getAsInt();
-        }
+        System.arraycopy(leading, 0, seen, 0, leading.length);
         return seen;
     }
 

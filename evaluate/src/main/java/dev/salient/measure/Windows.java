@@ -6,7 +6,6 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
 
 /** Windows of a text as models read them, and which of their tokens count. */
@@ -23,13 +22,19 @@ public final class Windows {
      * Windows side by side.
      *
      * @param ids of each window, at least 2
-     * @param leadingToken the tokenizer's
+     * @param leading tokens that each begins with: the tokenizer's, or others
      */
-    public static Windows of(List<int[]> ids, OptionalInt leadingToken, Scoring scoring) {
+    public static Windows of(List<int[]> ids, int[] leading, Scoring scoring) {
         requireSome(ids);
+        for (int[] window : ids) {
+            if (scoring == Scoring.SECOND_HALF && leading.length > window.length / 2) {
+                throw new IllegalArgumentException("leading tokens: got %d, want at most %d, a window's first half"
+                        .formatted(leading.length, window.length / 2));
+            }
+        }
         return new Windows(
                 ids.stream()
-                        .map(window -> new Window(window, scoring.first(window.length), leadingToken, scoring))
+                        .map(window -> new Window(window, scoring.first(window.length), leading, scoring))
                         .toList(),
                 scoring);
     }
@@ -40,9 +45,9 @@ public final class Windows {
      *
      * @param ids of each window, at least 2
      * @param stride 1 to the windows' length
-     * @param leadingToken the tokenizer's; goes before each window
+     * @param leading tokens that go before each: the tokenizer's, or others
      */
-    public static Windows overlapping(List<int[]> ids, int stride, OptionalInt leadingToken) {
+    public static Windows overlapping(List<int[]> ids, int stride, int[] leading) {
         requireSome(ids);
         List<Window> windows = new ArrayList<>();
         for (int[] window : ids) {
@@ -51,7 +56,7 @@ public final class Windows {
                         "stride: got %d, want 1 to %d, the window's tokens".formatted(stride, window.length));
             }
             int first = windows.isEmpty() ? 1 : Math.max(1, window.length - stride);
-            windows.add(new Window(window, first, leadingToken, Scoring.WHOLE_WINDOW));
+            windows.add(new Window(window, first, leading, Scoring.WHOLE_WINDOW));
         }
         return new Windows(windows, Scoring.WHOLE_WINDOW);
     }

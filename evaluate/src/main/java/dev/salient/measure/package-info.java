@@ -5,7 +5,7 @@
  *
  * <pre>{@code
  * List<int[]> ids = Corpus.read(List.of(Path.of("text.txt")), tokenizer).adjacentWindows(512, 64);
- * Windows windows = Windows.of(ids, tokenizer.leadingToken(), Scoring.WHOLE_WINDOW);
+ * Windows windows = Windows.of(ids, tokenizer.leadingTokens(), Scoring.WHOLE_WINDOW);
  * Scores scores = Scores.of(Models.of(quantized, original), windows, Work.quietly()).getFirst();
  * Interval perplexity = scores.perplexity().interval();
  * double p99 = scores.divergence().kl().p99();

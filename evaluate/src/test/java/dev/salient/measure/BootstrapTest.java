@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Random;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
@@ -93,8 +92,8 @@ class BootstrapTest {
         Models models = new Models(
                 better,
                 List.of(new Models.Measured(better, WindowStore.NONE), new Models.Measured(worse, WindowStore.NONE)));
-        List<Scores> scores = Scores.of(
-                models, Windows.of(ids, OptionalInt.empty(), Scoring.WHOLE_WINDOW), new Work(1, Progress.NONE));
+        List<Scores> scores =
+                Scores.of(models, Windows.of(ids, new int[0], Scoring.WHOLE_WINDOW), new Work(1, Progress.NONE));
         Interval one = scores.getFirst().perplexity().interval();
         Interval other = scores.getLast().perplexity().interval();
         assertThat(one.high()).isGreaterThan(other.low());

@@ -8,14 +8,13 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.Test;
 
 class MeasureTest {
     private static final int VOCAB = 7;
-    private static final OptionalInt NONE = OptionalInt.empty();
+    private static final int[] NONE = {};
 
     private static List<int[]> ids(int... lengths) {
         Random random = new Random(3);
@@ -94,7 +93,7 @@ class MeasureTest {
     void leadingTokenGoesBeforeEachWindowAndCountsNothing() throws IOException {
         BigramModel model = new BigramModel(VOCAB, 1);
         List<int[]> ids = ids(12, 12);
-        Scores got = scores(Models.of(model), Windows.of(ids, OptionalInt.of(5), Scoring.WHOLE_WINDOW));
+        Scores got = scores(Models.of(model), Windows.of(ids, new int[] {5}, Scoring.WHOLE_WINDOW));
         double sum = 0;
         for (int[] window : ids) {
             for (int i = 1; i < window.length; i++) {
@@ -111,7 +110,7 @@ class MeasureTest {
         BigramModel original = new BigramModel(VOCAB, 1);
         BigramModel model = new BigramModel(VOCAB, 2);
         List<int[]> ids = ids(12, 12);
-        Windows windows = Windows.of(ids, OptionalInt.of(5), Scoring.SECOND_HALF);
+        Windows windows = Windows.of(ids, new int[] {5}, Scoring.SECOND_HALF);
         Scores got = scores(Models.of(model, original), windows);
         double nll = 0;
         double kl = 0;
@@ -172,8 +171,8 @@ class MeasureTest {
         BigramModel original = new BigramModel(VOCAB, 1);
         BigramModel model = new BigramModel(VOCAB, 2);
         List<int[]> ids = ids(40, 70, 33);
-        for (OptionalInt lead : List.of(NONE, OptionalInt.of(4))) {
-            int shift = lead.isPresent() ? 1 : 0;
+        for (int[] lead : List.of(NONE, new int[] {4})) {
+            int shift = lead.length;
             List<Double> kl = new ArrayList<>();
             List<Double> changes = new ArrayList<>();
             int topOne = 0;

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import java.util.stream.IntStream;
@@ -22,7 +21,7 @@ class WindowFilesTest {
             IntStream.range(0, 6)
                     .mapToObj(w -> new Random(w).ints(20, 0, 7).toArray())
                     .toList(),
-            OptionalInt.empty(),
+            new int[0],
             Scoring.WHOLE_WINDOW);
     private final BigramModel original = new BigramModel(7, 1);
     private final BigramModel model = new BigramModel(7, 2);
@@ -79,11 +78,11 @@ class WindowFilesTest {
     @Test
     void hashTellsWindowsApartByTokensCountsAndLeadingToken() {
         List<int[]> ids = List.of(new int[] {1, 2, 3, 4, 5, 6});
-        OptionalInt none = OptionalInt.empty();
+        int[] none = {};
         List<Windows> all = List.of(
                 Windows.of(ids, none, Scoring.WHOLE_WINDOW),
                 Windows.of(ids, none, Scoring.SECOND_HALF),
-                Windows.of(ids, OptionalInt.of(0), Scoring.WHOLE_WINDOW),
+                Windows.of(ids, new int[] {0}, Scoring.WHOLE_WINDOW),
                 Windows.of(List.of(new int[] {1, 2, 3, 4, 5, 7}), none, Scoring.WHOLE_WINDOW),
                 Windows.of(List.of(new int[] {1, 2, 3}, new int[] {4, 5, 6}), none, Scoring.WHOLE_WINDOW));
         assertThat(all.stream().map(Windows::hash)).doesNotHaveDuplicates().allMatch(hash -> hash.length() == 64);

@@ -20,7 +20,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalInt;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -105,7 +104,7 @@ class RecipeRunTest {
         List<int[]> windows = new TrainingText(checkpoint.expectTokenizer(), 0, 3)
                 .with(split.heldOut(), 0)
                 .windows(0, 33);
-        Windows texts = Windows.of(windows, OptionalInt.empty(), Scoring.WHOLE_WINDOW);
+        Windows texts = Windows.of(windows, new int[0], Scoring.WHOLE_WINDOW);
         Scores scores = Scores.of(Models.of(model), texts, Work.quietly()).getFirst();
         return Math.log(scores.perplexity().value());
     }

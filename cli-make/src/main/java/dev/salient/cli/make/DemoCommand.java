@@ -118,7 +118,7 @@ final class DemoCommand implements Command {
             Scores scores = scores(
                     console,
                     Models.of(tiny, large),
-                    Windows.of(windows, tokenizer.leadingToken(), Scoring.WHOLE_WINDOW));
+                    Windows.of(windows, tokenizer.leadingTokens(), Scoring.WHOLE_WINDOW));
             double whole = scores.originalPerplexity().value();
             double quantized = scores.perplexity().value();
             double kl = scores.divergence().kl().mean().value();
