@@ -13,7 +13,8 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
-/** What the linears of a block are fed, summed over all tokens of all samples in double. */
+/** What the linears of a block are fed, summed over all tokens of all samples in double, but for those whose keys and values are intact: what
+ * a block makes of them reaches no other token. */
 public final class InputSums {
     private final Map<Linear, Tensor> sums = new EnumMap<>(Linear.class);
 
@@ -45,12 +46,17 @@ public final class InputSums {
             Rope rope,
             TorchDevice device,
             UnaryOperator<Tensor> sum) {
-        InputSums all = new InputSums((double) inputs.samples() * inputs.tokens());
+        int skipped = block.block().intactTokens();
+        int tokens = inputs.tokens() - skipped;
+        InputSums all = new InputSums((double) inputs.samples() * tokens);
         for (int sample = 0; sample < inputs.samples(); sample++) {
             try (TorchScope scope = new TorchScope()) {
                 block.block().forward(inputs.get(sample, device), rope, (linear, x) -> {
                     if (site(linear) == linear) {
-                        all.add(scope, linear, sum.apply(x.reshape(-1, x.size(2))));
+                        all.add(
+                                scope,
+                                linear,
+                                sum.apply(x.narrow(1, skipped, tokens).reshape(-1, x.size(2))));
                     }
                     return torch.linear(x, block.weight(linear));
                 });

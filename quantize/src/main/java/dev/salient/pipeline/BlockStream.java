@@ -7,6 +7,7 @@ import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.method.Preservation.Saliency;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.IntactKv;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelWeights;
@@ -52,6 +53,7 @@ final class BlockStream {
      * @param kept linears with a grid of their own
      * @param ranks of adapters, where linears have ranks of their own; empty: all have the method's
      * @param windows calibration samples, token ids, all of one length; empty for a method without data
+     * @param intact keys and values that quantized blocks use for the tokens that all windows begin with, or null
      * @param spill a folder for hidden states that are not to stay in memory, or null
      */
     record Settings(
@@ -59,6 +61,7 @@ final class BlockStream {
             Map<LinearId, Grid> kept,
             Map<LinearId, Integer> ranks,
             List<int[]> windows,
+            @Nullable IntactKv intact,
             long seed,
             TorchDevice device,
             @Nullable Path spill) {}
@@ -195,7 +198,7 @@ final class BlockStream {
                 try (TorchScope inner = new TorchScope()) {
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
                     if (linears == null) {
-                        TorchLanguageModel.Block original = TorchLanguageModel.loadBlock(model, index, settings.device);
+                        TorchLanguageModel.Block original = original(index);
                         QuantizedBlock quantized = quantizer.quantize(index, original, degraded, rope);
                         blocks.finish(index, quantized);
                         linears = quantized.linears();
@@ -232,7 +235,7 @@ final class BlockStream {
             degraded.setAll(clean);
             for (int index = 0; index < model.config().blockCount(); index++) {
                 try (TorchScope inner = new TorchScope()) {
-                    TorchLanguageModel.Block original = TorchLanguageModel.loadBlock(model, index, settings.device);
+                    TorchLanguageModel.Block original = original(index);
                     Map<Linear, PackedWeight> linears = blocks.findFinished(index);
                     Map<Linear, Tensor> saliency = linears == null ? rule.of(index, original, clean, rope) : Map.of();
                     if (linears == null) {
@@ -317,7 +320,16 @@ final class BlockStream {
                 degraded,
                 rope,
                 settings.device,
-                TorchLanguageModel.loadExactBlock(model.config(), index, packed, settings.device));
+                TorchLanguageModel.loadExactBlock(model.config(), index, packed, settings.device)
+                        .with(settings.intact, settings.device));
+    }
+
+    /**
+     * A block with its original weights. It too has the intact keys and values: on the clean stream they are its own, but for rounding;
+     * on the degraded stream it is to make of them what the quantized block shall.
+     */
+    private TorchLanguageModel.Block original(int index) {
+        return TorchLanguageModel.loadBlock(model, index, settings.device).with(settings.intact, settings.device);
     }
 
     private static <T> Map<Linear, T> ofBlock(int block, Map<LinearId, T> all) {

@@ -1,6 +1,7 @@
 package dev.salient.pipeline;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.salient.format.Checkpoints;
 import dev.salient.method.Grid;
@@ -10,6 +11,7 @@ import dev.salient.model.LinearId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -24,10 +26,12 @@ final class Manifest {
     /**
      * All that a run's result depends on.
      *
+     * @param leading ids of the tokens that all windows begin with
      * @param modelHash of weights and configuration
      * @param textHash of the calibration windows' token ids
      */
-    static ObjectNode of(RunSettings settings, Map<LinearId, Grid> kept, String modelHash, String textHash)
+    static ObjectNode of(
+            RunSettings settings, Map<LinearId, Grid> kept, int[] leading, String modelHash, String textHash)
             throws IOException {
         ObjectNode json = JSON.createObjectNode();
         json.put("salient", version());
@@ -53,6 +57,11 @@ final class Manifest {
                 .put("tokens", settings.calibration().tokens())
                 .put("saliencySamples", settings.calibration().saliencySamples())
                 .put("sha256", textHash);
+        if (leading.length > 0) { // else the manifest is as it always was
+            ArrayNode ids = calibration.putArray("leadingTokens");
+            Arrays.stream(leading).forEach(ids::add);
+            json.put("intactKv", settings.calibration().leading().intact());
+        }
         if (settings.imatrix() != null) {
             json.putObject("imatrix")
                     .put("name", String.valueOf(settings.imatrix().getFileName()))

@@ -4,6 +4,7 @@ import static dev.salient.tensor.Preconditions.require;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.salient.calibration.IntactKeys;
 import dev.salient.corpus.Corpus;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
@@ -13,6 +14,7 @@ import dev.salient.method.Adapters;
 import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.model.BlockWeights;
+import dev.salient.model.IntactKv;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
@@ -51,6 +53,8 @@ public final class QuantizationRun {
     private final ModelConfig config;
     private final TorchDevice device;
     private final @Nullable Imatrix imatrix;
+    /** Token ids that all windows begin with. */
+    private final int[] leading;
 
     private QuantizationRun(RunSettings settings, RunListener listener, Checkpoint original) throws IOException {
         this.settings = settings;
@@ -59,6 +63,8 @@ public final class QuantizationRun {
         this.config = original.weights().config();
         this.device = TorchDevice.of(settings.machine().device());
         this.imatrix = settings.imatrix() == null ? null : Imatrix.read(settings.imatrix(), config);
+        Leading asked = settings.calibration().leading();
+        this.leading = asked.equals(Leading.NONE) ? new int[0] : asked.ids(original.expectTokenizer());
     }
 
     /**
@@ -75,6 +81,7 @@ public final class QuantizationRun {
         settings.machine().use();
         try (Checkpoint original = Checkpoints.open(settings.model())) {
             Checkpoints.requireFinite(original);
+            original.requireOwnKeys("quantize", "the original");
             QuantizationRun run = new QuantizationRun(settings, listener, original);
             run.requireGridFits(settings.kept());
             require(
@@ -130,19 +137,24 @@ public final class QuantizationRun {
                 Plan.bitsPerWeight(config, settings.method(), settings.kept()));
         boolean buys = settings.targetBits() > 0 || rankBudget() > 0;
         boolean chooses = settings.budget() > 0 || buys;
-        List<int[]> windows = looksAtData || chooses ? windows(folder) : List.of();
+        List<int[]> windows = looksAtData || chooses ? Leading.before(windows(folder), leading) : List.of();
         String modelHash = Checkpoints.hash(settings.model());
         SaliencyPass.Result early = buys ? saliency(windows, modelHash) : null;
         Map<LinearId, Grid> kept = new KeptLinears(original.weights(), settings, device)
                 .of(windows, settings.targetBits() > 0 ? early : null, listener);
         Map<LinearId, Integer> ranks = early == null || rankBudget() == 0 ? Map.of() : ranks(early.file(), kept);
-        folder.settle(Manifest.of(settings, kept, modelHash, SaliencyPass.hash(windows)));
-        Plan plan = plan(kept, ranks);
+        folder.settle(Manifest.of(settings, kept, leading, modelHash, SaliencyPass.hash(windows)));
+        boolean keeps = settings.calibration().leading().intact();
+        IntactKv intact = keeps ? IntactKeys.of(original.weights(), leading, device) : null;
+        Plan plan = plan(kept, ranks, intact);
         listener.planned(plan);
         requireRoom(plan);
         SaliencyPass.Result found = early == null && needsFisher() ? saliency(windows, modelHash) : early;
         FisherFile saliency = found == null ? null : found.file();
         QuantizedFolder model = QuantizedFolder.open(settings.out(), original);
+        if (intact != null) {
+            model.keep(intact);
+        }
         List<int[]> training = looksAtData ? training(windows) : List.of();
         try (DiskBlocks blocks = new DiskBlocks(folder, model, saliency)) {
             listener.began("quantize", blocks.stepsInAll());
@@ -152,6 +164,7 @@ public final class QuantizationRun {
                         kept,
                         ranks,
                         training,
+                        intact,
                         settings.seed(),
                         device,
                         plan.spills() ? folder.spill() : null);
@@ -253,13 +266,14 @@ public final class QuantizationRun {
                 && retraining.preservation().saliency().looksAtGradients();
     }
 
-    private Plan plan(Map<LinearId, Grid> kept, Map<LinearId, Integer> ranks) {
+    private Plan plan(Map<LinearId, Grid> kept, Map<LinearId, Integer> ranks, @Nullable IntactKv intact) {
         RunSettings.Calibration calibration = settings.calibration();
         int samples = calibration.samples() + heldOut();
         long streams = Plan.streamBytes(config, samples, calibration.tokens());
         long working = Plan.workingBytes(config, settings.method(), samples, calibration.tokens());
         boolean spills = streams + working > settings.machine().memoryBytes();
-        double bits = Plan.bitsPerWeight(config, settings.method(), kept, ranks);
+        double bits = Plan.bitsPerWeight(config, settings.method(), kept, ranks)
+                + (intact == null ? 0 : (double) intact.bits() / config.linearWeightCount());
         long saliency = needsSaliency() ? config.linearWeightCount() * Float.BYTES : 0;
         long states = needsSaliency()
                 ? (long) calibration.saliencySamples()
@@ -320,10 +334,14 @@ public final class QuantizationRun {
         return String.format(
                 Locale.ROOT,
                 "Quantized by Salient: %s, %.3f bits per weight in the block linears%s. Embeddings, norms and head are"
-                        + " not quantized. The settings are in salient-run.json.",
+                        + " not quantized.%s The settings are in salient-run.json.",
                 settings.method().name(),
                 plan.bitsPerWeight(),
-                kept.isEmpty() ? "" : "; in more bits than the others: " + kept.keySet());
+                kept.isEmpty() ? "" : "; in more bits than the others: " + kept.keySet(),
+                settings.calibration().leading().intact()
+                        ? " The original's keys and values of a text's first tokens are in intact_kv.safetensors, which only"
+                                + " Salient reads: in other programs this is another, worse model."
+                        : "");
     }
 
     private static ObjectNode results(Plan plan) {

@@ -83,13 +83,19 @@ public record RunSettings(
      * @param samples windows for training
      * @param tokens of each window
      * @param saliencySamples windows for the saliency
+     * @param leading what all windows begin with
      */
-    public record Calibration(List<Path> files, int samples, int tokens, int saliencySamples) {
+    public record Calibration(List<Path> files, int samples, int tokens, int saliencySamples, Leading leading) {
         public Calibration {
             files = List.copyOf(files);
             require(samples > 0, "--samples: got %d, want 1 or more", samples);
             require(tokens > 1, "--tokens: got %d, want 2 or more", tokens);
             require(saliencySamples > 0, "--saliency-samples: got %d, want 1 or more", saliencySamples);
+        }
+
+        /** Windows of text alone. */
+        public Calibration(List<Path> files, int samples, int tokens, int saliencySamples) {
+            this(files, samples, tokens, saliencySamples, Leading.NONE);
         }
     }
 

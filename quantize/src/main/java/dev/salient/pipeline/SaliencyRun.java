@@ -50,6 +50,7 @@ public final class SaliencyRun {
         TorchDevice device = TorchDevice.of(machine.device());
         try (Checkpoint original = Checkpoints.open(settings.model())) {
             Checkpoints.requireFinite(original);
+            original.requireOwnKeys("saliency", "the original");
             ModelConfig config = original.weights().config();
             int tokens = calibration.tokens();
             require(

@@ -142,6 +142,8 @@ public final class TuneRun {
             OwnValues.require(
                     quantized.weights(),
                     "which tune does not train: want a model of --grid signed2, binary or another with codes");
+            original.requireOwnKeys("tune", "the original");
+            quantized.requireOwnKeys("tune", "a model that was quantized without --intact-kv");
             try (RunFolder folder = RunFolder.open(settings.out(), settings.resume())) {
                 return new TuneRun(settings, listener, original, quantized).tune(folder);
             }

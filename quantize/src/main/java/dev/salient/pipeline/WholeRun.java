@@ -62,6 +62,9 @@ public final class WholeRun {
                 !(settings.method() instanceof Method.PartialRetraining own
                         && own.adapters().kind() == Adapters.Kind.DORA),
                 "--adapter dora: got --tune, which goes on from LoRA alone: want --tune 0 or --adapter lora");
+        require(
+                calibration.leading().equals(Leading.NONE),
+                "--tune: got --leading-tokens or --intact-kv, with which only blocks are trained: want --tune 0");
         TuneRun.Settings second = second(settings, tune);
         TuneRun.requirePossible(second);
         require(

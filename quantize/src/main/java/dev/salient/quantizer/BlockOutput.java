@@ -40,8 +40,10 @@ final class BlockOutput implements OutputLoss {
         this.linears = linears;
         Stream.advance(task.clean(), task.clean(), task.rope(), task.device(), task.original());
         Stream.advance(task.degraded(), task.scratch(), task.rope(), task.device(), task.original());
-        this.weights1 = TokenWeights.all(task.clean(), weighting, task.device());
-        this.weights2 = TokenWeights.all(task.scratch(), weighting, task.device());
+        this.weights1 =
+                TokenWeights.all(task.clean(), weighting, task.original().block(), task.device());
+        this.weights2 =
+                TokenWeights.all(task.scratch(), weighting, task.original().block(), task.device());
         int channels = task.original().block().config().hiddenSize();
         SplittableRandom random = new SplittableRandom(task.seed());
         this.directions = SlicedWasserstein.directions(channels, DIRECTIONS, random, task.device());
@@ -81,7 +83,13 @@ final class BlockOutput implements OutputLoss {
     }
 
     private Tensor slicedWasserstein(int sample, Tensor y) {
-        return SlicedWasserstein.between(y, task.clean().get(sample, task.device()), directions);
+        return SlicedWasserstein.between(counted(y), counted(task.clean().get(sample, task.device())), directions);
+    }
+
+    /** All tokens but those that have no weight. */
+    private Tensor counted(Tensor y) {
+        int skipped = task.original().block().intactTokens();
+        return y.narrow(1, skipped, y.size(1) - skipped);
     }
 
     /** Of both maps on the quantized model's input; y is of no account. */

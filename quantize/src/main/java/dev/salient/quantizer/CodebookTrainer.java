@@ -118,7 +118,7 @@ public final class CodebookTrainer implements AutoCloseable {
         try (TorchScope scope = new TorchScope()) {
             Tensor x = task.inputs.get(sample, task.device);
             Tensor target = task.original.forward(x, task.rope).detach();
-            Tensor weights = TokenWeights.of(target, method.weighting(), task.device);
+            Tensor weights = TokenWeights.of(target, method.weighting(), task.original.block(), task.device);
             Tensor y = task.original.block().forward(x, task.rope, this::apply);
             Tensor loss = y.sub(target).square().mul(weights).sum();
             loss.backward();

@@ -55,7 +55,8 @@ final class LinearOutput implements OutputLoss, AutoCloseable {
             capture(task.degraded(), sample, site, before, degraded);
             for (Linear linear : linears.keySet()) {
                 try (TorchScope scope = new TorchScope()) {
-                    Tensor weight = TokenWeights.of(target(linear, sample), weighting, task.device());
+                    Tensor weight = TokenWeights.of(
+                            target(linear, sample), weighting, task.original().block(), task.device());
                     Objects.requireNonNull(weights.get(linear)).add(scope.keep(weight));
                 }
             }

@@ -2,6 +2,7 @@ package dev.salient.quantizer;
 
 import dev.salient.calibration.Activations;
 import dev.salient.method.TokenWeighting;
+import dev.salient.torch.TorchBlock;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.util.ArrayList;
@@ -9,7 +10,11 @@ import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
-/** The weights w of a block's output loss {@code sum over tokens t of w_t ||y_t - target_t||^2}. */
+/**
+ * The weights w of a block's output loss {@code sum over tokens t of w_t ||y_t - target_t||^2}.
+ *
+ * <p>Tokens whose keys and values are intact have none: what a block makes of them reaches no other token.
+ */
 final class TokenWeights {
     /** A token is a pivot where its squared norm is this many times the median's. */
     private static final double PIVOT = 100;
@@ -20,12 +25,15 @@ final class TokenWeights {
      * The weight of each token of a sample.
      *
      * @param target [1, tokens, hidden]
+     * @param block how many of the first tokens are intact is its to say
      * @return [1, tokens, 1]
      */
-    static Tensor of(Tensor target, TokenWeighting weighting, TorchDevice device) {
+    static Tensor of(Tensor target, TokenWeighting weighting, TorchBlock block, TorchDevice device) {
+        int skipped = block.intactTokens();
         float[] energies;
         try (TorchScope scope = new TorchScope()) {
-            energies = TorchDevice.toFloats(target.square().sum(-1));
+            energies = TorchDevice.toFloats(
+                    target.narrow(1, skipped, target.size(1) - skipped).square().sum(-1));
         }
         long hidden = target.size(2);
         double[] weights = switch (weighting) {
@@ -34,19 +42,19 @@ final class TokenWeights {
             case ROOT -> root(energies);
             case PIVOT -> pivot(energies);
         };
-        float[] narrow = new float[weights.length];
+        float[] narrow = new float[skipped + weights.length];
         for (int t = 0; t < weights.length; t++) {
-            narrow[t] = (float) weights[t];
+            narrow[skipped + t] = (float) weights[t];
         }
         return device.floats(narrow, 1, narrow.length, 1);
     }
 
     /** The weights of every sample. */
-    static List<Tensor> all(Activations targets, TokenWeighting weighting, TorchDevice device) {
+    static List<Tensor> all(Activations targets, TokenWeighting weighting, TorchBlock block, TorchDevice device) {
         List<Tensor> weights = new ArrayList<>();
         for (int sample = 0; sample < targets.samples(); sample++) {
             try (TorchScope scope = new TorchScope()) {
-                weights.add(scope.keep(of(targets.get(sample, device), weighting, device)));
+                weights.add(scope.keep(of(targets.get(sample, device), weighting, block, device)));
             }
         }
         return weights;

@@ -1,5 +1,6 @@
 package dev.salient.torch;
 
+import dev.salient.model.IntactKv;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.Norm;
@@ -11,6 +12,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The forward pass of one transformer block, differentiable; what its linears compute is the caller's.
@@ -18,14 +20,64 @@ import org.bytedeco.pytorch.global.torch;
  * @param index of the block in its model
  * @param norms [channels] of each that the family has
  * @param biases [out] of the linears that have one
+ * @param intact what all its sequences begin with, or null
  */
-public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms, Map<Linear, Tensor> biases) {
+public record TorchBlock(
+        ModelConfig config,
+        int index,
+        Map<Norm, Tensor> norms,
+        Map<Linear, Tensor> biases,
+        @Nullable KeysAndValues intact) {
     /** Queries attend in chunks, so that little of the masked half is computed. */
     private static final long QUERY_CHUNK = 256;
 
     /** A block of LLaMA. */
     public TorchBlock(ModelConfig config, Tensor attentionNorm, Tensor mlpNorm) {
         this(config, 0, Map.of(Norm.ATTENTION, attentionNorm, Norm.MLP, mlpNorm), Map.of());
+    }
+
+    /** A block whose keys and values are its own. */
+    public TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms, Map<Linear, Tensor> biases) {
+        this(config, index, norms, biases, null);
+    }
+
+    /**
+     * Keys and values of one sequence's first tokens, which a block may use instead of its own.
+     *
+     * @param keys [kvHeads, tokens, headSize], rotated to positions 0, 1, ...
+     * @param values [kvHeads, tokens, headSize]
+     */
+    public record KeysAndValues(Tensor keys, Tensor values) {
+        /** Those of a block. */
+        public static KeysAndValues of(IntactKv all, TorchBlock block, TorchDevice device) {
+            return new KeysAndValues(
+                    heads(all.keys(block.index), all, block.config, device),
+                    heads(all.values(block.index), all, block.config, device));
+        }
+
+        private KeysAndValues first(int tokens) {
+            return new KeysAndValues(keys.narrow(1, 0, tokens), values.narrow(1, 0, tokens));
+        }
+
+        private static Tensor heads(float[] rows, IntactKv all, ModelConfig config, TorchDevice device) {
+            return device.floats(rows, all.tokens().size(), config.kvHeadCount(), config.headSize())
+                    .transpose(0, 1);
+        }
+    }
+
+    /** This block for sequences that all begin with tokens of such keys and values; null: that have its own. */
+    public TorchBlock withIntact(@Nullable KeysAndValues other) {
+        return new TorchBlock(config, index, norms, biases, other);
+    }
+
+    /** This block for sequences that agree with only so many of the tokens that it has intact keys and values of. */
+    TorchBlock agreeing(int tokens) {
+        return intact == null || tokens == 0 ? withIntact(null) : withIntact(intact.first(tokens));
+    }
+
+    /** How many tokens at the start of a sequence have keys and values that are not the block's own. */
+    public int intactTokens() {
+        return intact == null ? 0 : Math.toIntExact(intact.keys.size(1));
     }
 
     /** The gain of a norm, [channels]. */
@@ -79,7 +131,7 @@ public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms,
     private Tensor attention(Tensor x, Rope rope, Linears linears) {
         Tensor q = queries(x, rope, linears);
         Tensor k = keys(x, rope, linears);
-        Tensor v = heads(linears.apply(Linear.V, x), config.kvHeadCount());
+        Tensor v = values(x, linears);
         long tokens = x.size(1);
         TensorVector mixed = new TensorVector();
         for (long from = 0; from < tokens; from += QUERY_CHUNK) {
@@ -109,7 +161,33 @@ public record TorchBlock(ModelConfig config, int index, Map<Norm, Tensor> norms,
 
     private Tensor keys(Tensor x, Rope rope, Linears linears) {
         Tensor heads = heads(linears.apply(Linear.K, x), config.kvHeadCount());
-        return ropeOf(rope).turn(normOrSame(Norm.KEY, heads));
+        Tensor own = ropeOf(rope).turn(normOrSame(Norm.KEY, heads));
+        return intact == null ? own : begun(intact.keys, own);
+    }
+
+    private Tensor values(Tensor x, Linears linears) {
+        Tensor own = heads(linears.apply(Linear.V, x), config.kvHeadCount());
+        return intact == null ? own : begun(intact.values, own);
+    }
+
+    /** {@code own}, [batch, kvHeads, tokens, headSize], with other keys or values for the first tokens. */
+    private static Tensor begun(Tensor first, Tensor own) {
+        long count = Math.min(first.size(1), own.size(2));
+        Tensor rest = own.narrow(2, count, own.size(2) - count);
+        Tensor shared = first.narrow(1, 0, count).unsqueeze(0).expand(own.size(0), own.size(1), count, own.size(3));
+        return torch.cat(new TensorVector(shared, rest), 2);
+    }
+
+    /**
+     * The keys and values of one sequence.
+     *
+     * @param x [1, tokens, hidden], what the block is given
+     */
+    public KeysAndValues keysAndValues(Tensor x, Rope rope, Linears linears) {
+        Tensor normed = normOrSame(Norm.ATTENTION, x);
+        Linears biased = biased(linears);
+        return new KeysAndValues(
+                keys(normed, rope, biased).squeeze(0), values(normed, biased).squeeze(0));
     }
 
     private Rope ropeOf(Rope rope) {

@@ -1,12 +1,16 @@
 package dev.salient.torch;
 
 import dev.salient.model.BlockWeights;
+import dev.salient.model.IntactKv;
 import dev.salient.model.Linear;
 import dev.salient.model.ModelConfig;
 import dev.salient.model.ModelWeights;
 import dev.salient.model.Norm;
 import dev.salient.packed.PackedWeight;
+import dev.salient.torch.TorchBlock.KeysAndValues;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -14,7 +18,9 @@ import java.util.Objects;
 import java.util.function.Function;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A whole model in libtorch, dense fp32: what training works on, and the oracle of the packed runtime.
@@ -24,9 +30,19 @@ import org.bytedeco.pytorch.global.torch;
  * @param embedding [vocab, hidden]
  * @param finalNorm [hidden]
  * @param head [vocab, hidden]; the embedding itself where tied
+ * @param intact keys and values of another model for the tokens that texts begin with, or null
  */
 public record TorchLanguageModel(
-        ModelConfig config, Tensor embedding, List<Block> blocks, Tensor finalNorm, Tensor head) {
+        ModelConfig config,
+        Tensor embedding,
+        List<Block> blocks,
+        Tensor finalNorm,
+        Tensor head,
+        @Nullable IntactKv intact) {
+    /** A model whose keys and values are its own. */
+    public TorchLanguageModel(ModelConfig config, Tensor embedding, List<Block> blocks, Tensor finalNorm, Tensor head) {
+        this(config, embedding, blocks, finalNorm, head, null);
+    }
 
     /**
      * One block.
@@ -55,9 +71,16 @@ public record TorchLanguageModel(
             return block.forward(x, rope, this::apply);
         }
 
-        private Tensor apply(Linear linear, Tensor x) {
+        /** What one linear makes of its input. */
+        public Tensor apply(Linear linear, Tensor x) {
             TorchBlock.OneLinear other = others.get(linear);
             return other == null ? torch.linear(x, weight(linear)) : other.apply(x);
+        }
+
+        /** This block for sequences that begin with the tokens of intact keys and values; null: they are its own. */
+        public Block with(@Nullable IntactKv intact, TorchDevice device) {
+            TorchBlock begun = block.withIntact(intact == null ? null : KeysAndValues.of(intact, block, device));
+            return new Block(begun, weights, others);
         }
     }
 
@@ -103,10 +126,11 @@ public record TorchLanguageModel(
     public static TorchLanguageModel load(ModelWeights stored, TorchDevice device) {
         List<Block> blocks = new ArrayList<>();
         for (int b = 0; b < stored.blocks().size(); b++) {
-            blocks.add(loadBlock(stored, b, device));
+            blocks.add(loadBlock(stored, b, device).with(stored.intact(), device));
         }
         TorchLanguageModel ends = loadEnds(stored, device);
-        return new TorchLanguageModel(stored.config(), ends.embedding(), blocks, ends.finalNorm(), ends.head());
+        return new TorchLanguageModel(
+                stored.config(), ends.embedding(), blocks, ends.finalNorm(), ends.head(), stored.intact());
     }
 
     /** Loads embedding, final norm and head alone, weights rounded to fp16; a model without blocks. */
@@ -124,7 +148,7 @@ public record TorchLanguageModel(
     public TorchLanguageModel withHeadOf(List<Integer> tokens, TorchDevice device) {
         int[] rows = tokens.stream().mapToInt(Integer::intValue).toArray();
         Tensor part = head.index_select(0, device.longs(rows, rows.length));
-        return new TorchLanguageModel(config, embedding, blocks, finalNorm, part);
+        return new TorchLanguageModel(config, embedding, blocks, finalNorm, part, intact);
     }
 
     /**
@@ -166,10 +190,31 @@ public record TorchLanguageModel(
      * @return [batch, tokens, hidden]
      */
     public Tensor states(Tensor ids, Rope rope) {
+        if (intact == null) {
+            return states(ids, rope, 0);
+        }
+        TensorVector all = new TensorVector();
+        for (long sequence = 0;
+                sequence < ids.size(0);
+                sequence++) { // each agrees with the intact tokens in its own way
+            Tensor own = ids.narrow(0, sequence, 1);
+            all.push_back(states(own, rope, intact.agreeing(ints(own))));
+        }
+        return torch.cat(all, 0);
+    }
+
+    private Tensor states(Tensor ids, Rope rope, int agreeing) {
         Tensor x = embed(ids);
         for (Block block : blocks) {
-            x = block.forward(x, rope);
+            x = block.block().agreeing(agreeing).forward(x, rope, block::apply);
         }
         return x;
+    }
+
+    private static int[] ints(Tensor ids) {
+        try (TorchScope scope = new TorchScope()) {
+            long[] wide = TorchDevice.memory(ids.cpu().contiguous()).toArray(ValueLayout.JAVA_LONG);
+            return Arrays.stream(wide).mapToInt(Math::toIntExact).toArray();
+        }
     }
 }

@@ -5,15 +5,18 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.salient.calibration.IntactKeys;
 import dev.salient.corpus.Corpus;
 import dev.salient.format.Checkpoint;
 import dev.salient.format.Checkpoints;
 import dev.salient.model.LanguageModel.KvCache;
+import dev.salient.model.ModelWeights;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.pipeline.TinyLlama;
 import dev.salient.tensor.SharedData;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.bytedeco.pytorch.Tensor;
@@ -49,6 +52,54 @@ class TorchLanguageModelTest {
                     assertThat(row[v]).isCloseTo(want[position * row.length + v], within(1e-4f));
                 }
             });
+        }
+    }
+
+    /** In a batch each sequence is judged by its own start: it agrees with all intact tokens, with one, with none. */
+    @Test
+    void libtorchAndThePackedRuntimeAgreeOnIntactKeysAndValues() throws IOException {
+        TinyLlama.write(folder, 3);
+        TinyLlama.write(folder.resolve("other"), 4);
+        int tokens = 40;
+        int[] starts = {7, 9, 7, 8, 8, 7}; // of three sequences
+        int[] ids = new Random(1).ints(3L * tokens, 0, 256).toArray();
+        for (int i = 0; i < starts.length; i++) {
+            ids[i / 2 * tokens + i % 2] = starts[i];
+        }
+        try (Checkpoint checkpoint = Checkpoints.open(folder);
+                Checkpoint other = Checkpoints.open(folder.resolve("other"));
+                TorchScope scope = new TorchScope()) {
+            ModelWeights weights =
+                    checkpoint.weights().withIntact(IntactKeys.of(other.weights(), new int[] {7, 9}, CPU));
+            TorchLanguageModel model = TorchLanguageModel.load(weights, CPU);
+            float[] got =
+                    TorchDevice.toFloats(model.logits(CPU.longs(ids, 3, tokens), Rope.of(model.config(), tokens, CPU)));
+            float[] own = TorchDevice.toFloats(TorchLanguageModel.load(checkpoint.weights(), CPU)
+                    .logits(CPU.longs(ids, 3, tokens), Rope.of(model.config(), tokens, CPU)));
+            try (PackedLanguageModel packed = new PackedLanguageModel(weights, 1)) {
+                for (int sequence = 0; sequence < 3; sequence++) {
+                    int from = sequence * tokens * 256;
+                    double difference = 0;
+                    try (KvCache cache = packed.newCache(tokens)) {
+                        packed.forward(
+                                Arrays.copyOfRange(ids, sequence * tokens, (sequence + 1) * tokens),
+                                cache,
+                                (position, row) -> {
+                                    for (int v = 0; v < row.length; v++) {
+                                        assertThat(got[from + position * row.length + v])
+                                                .isCloseTo(row[v], within(1e-4f));
+                                    }
+                                });
+                    }
+                    for (int i = from; i < from + tokens * 256; i++) {
+                        difference = Math.max(difference, Math.abs(got[i] - own[i]));
+                    }
+                    boolean begins = starts[2 * sequence] == 7;
+                    assertThat(difference)
+                            .as("sequence %d", sequence)
+                            .isBetween(begins ? 0.01 : 0, begins ? 100 : 1e-4);
+                }
+            }
         }
     }
 

@@ -13,6 +13,7 @@ import dev.salient.method.Grid;
 import dev.salient.method.Method;
 import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
+import dev.salient.pipeline.Leading;
 import dev.salient.pipeline.Preset;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
@@ -73,6 +74,21 @@ final class QuantizeCommand implements Command {
 
     @Option(names = "--saliency-samples", paramLabel = "N", description = "Windows for saliency. Default: by preset.")
     private @Nullable Integer saliencySamples;
+
+    @Option(
+            names = "--leading-tokens",
+            paramLabel = "TOKENS",
+            description =
+                    "What every window of text begins with, control tokens among it, such as \"<|im_start|>\". Default: none;"
+                            + " with --intact-kv the token that the tokenizer puts before a text.")
+    private @Nullable String leading;
+
+    @Option(
+            names = "--intact-kv",
+            description =
+                    "Keep the original's keys and values of the tokens that windows begin with, for all texts that begin so."
+                            + " Only Salient reads such a model.")
+    private boolean intact;
 
     @Option(
             names = "--tune",
@@ -166,7 +182,8 @@ final class QuantizeCommand implements Command {
                         calibration,
                         samples == null ? preset.samples() : samples,
                         tokens == null ? preset.tokens() : tokens,
-                        saliencySamples == null ? preset.saliencySamples() : saliencySamples),
+                        saliencySamples == null ? preset.saliencySamples() : saliencySamples,
+                        new Leading(leading, intact)),
                 machine.machine(memory),
                 seed.seed(),
                 resume);
