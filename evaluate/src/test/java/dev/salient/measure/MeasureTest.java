@@ -106,6 +106,29 @@ class MeasureTest {
     }
 
     @Test
+    void severalLeadingTokensGoBeforeEachWindowOrInPlaceOfItsFirst() throws IOException {
+        BigramModel model = new BigramModel(VOCAB, 1);
+        List<int[]> ids = ids(12);
+        int[] window = ids.getFirst();
+        int[] leading = {4, 5, 6};
+        double whole = 0;
+        for (int i = 1; i < window.length; i++) {
+            whole += naiveNll(model.logits(window[i - 1], i + 2), window[i]) / 11;
+        }
+        double half = 0;
+        for (int i = 6; i < 11; i++) {
+            half += naiveNll(model.logits(window[i], i), window[i + 1]) / 5;
+        }
+        Scores before = scores(Models.of(model), Windows.of(ids, leading, Scoring.WHOLE_WINDOW));
+        assertThat(before.perplexity().value()).isCloseTo(Math.exp(whole), within(1e-9 * Math.exp(whole)));
+        Scores instead = scores(Models.of(model), Windows.of(ids, leading, Scoring.SECOND_HALF));
+        assertThat(instead.perplexity().value()).isCloseTo(Math.exp(half), within(1e-9 * Math.exp(half)));
+        assertThatThrownBy(() -> Windows.of(ids, new int[7], Scoring.SECOND_HALF))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("leading tokens: got 7, want at most 6, a window's first half");
+    }
+
+    @Test
     void secondHalvesCountAsLlamaCppCountsForPerplexityAndKl() throws IOException {
         BigramModel original = new BigramModel(VOCAB, 1);
         BigramModel model = new BigramModel(VOCAB, 2);
