@@ -116,6 +116,24 @@ class IntactRunTest {
     }
 
     @Test
+    void aStoppedRunGoesOnAlikeAndRefusesToDropThem() throws IOException {
+        Leading leading = new Leading("ab", true);
+        QuantizationRun.run(settings("whole", "apiq", leading), new Runs.Silent());
+        RunSettings stopped = settings("stopped", "apiq", leading);
+        assertThatThrownBy(() -> QuantizationRun.run(stopped, new Runs.Stopping("quantize", 8)))
+                .isInstanceOf(Runs.Stopped.class);
+        RunSettings dropped =
+                settings("stopped", "apiq", new Leading("ab", false)).resuming();
+        assertThatThrownBy(() -> QuantizationRun.run(dropped, new Runs.Silent()))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage(stopped.out()
+                        + ": cannot resume: intactKv: got false, want true as before; ask for the same, or"
+                        + " choose another --out");
+        QuantizationRun.run(stopped.resuming(), new Runs.Silent());
+        assertThat(Runs.files(stopped.out())).isEqualTo(Runs.files(folder.resolve("whole")));
+    }
+
+    @Test
     void windowsBeginWithTheTokensAndStayAsLong() {
         List<int[]> begun = Leading.before(List.of(new int[] {5, 6, 7, 8}, new int[] {1, 2, 7, 8}), new int[] {1, 2});
         assertThat(begun.get(0)).containsExactly(1, 2, 5, 6);
