@@ -107,7 +107,6 @@ final class ExportCommand implements Command {
         ExportTarget target = target();
         target.check();
         try (Checkpoint checkpoint = model.open()) {
-            checkpoint.requireOwnKeys("export to " + format, "a model that was quantized without --intact-kv");
             ObjectNode json = JsonNodeFactory.instance.objectNode();
             target.write(checkpoint, console, json);
             if (verify) {

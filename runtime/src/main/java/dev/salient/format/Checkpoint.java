@@ -71,6 +71,15 @@ public record Checkpoint(
         }
     }
 
+    /**
+     * Refuses a model that no other program's format holds: one with keys and values of another.
+     *
+     * @param format that is to be written
+     */
+    public void requireExportable(String format) {
+        requireOwnKeys("export to " + format, "a model that was quantized without --intact-kv");
+    }
+
     @Override
     public void close() {
         arena.close();

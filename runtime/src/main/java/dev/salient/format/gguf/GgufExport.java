@@ -76,6 +76,7 @@ public final class GgufExport {
         require(
                 adapters == Adapters.APART || type != GgufType.AS_STORED,
                 "--merge: got --type as-stored, want f32, f16, bf16, q8_0 or q4_0: merged weights fit no grid");
+        checkpoint.requireExportable("gguf");
         GgufExport export = new GgufExport(checkpoint, type, twoBits, adapters);
         GgufSizes.requireWritable(export.config);
         OwnValues.require(

@@ -38,6 +38,7 @@ public final class AqlmExport {
      * @throws IllegalArgumentException with the first linear that can't, and what can hold it
      */
     public static AqlmExport of(Checkpoint checkpoint, DType plain) {
+        checkpoint.requireExportable("aqlm");
         AqlmExport export = new AqlmExport(checkpoint, plain);
         ModelWeights weights = checkpoint.weights();
         OwnValues.require(weights, "want codebooks: those of --method aqlm");

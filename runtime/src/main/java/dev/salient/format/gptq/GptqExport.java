@@ -52,6 +52,7 @@ public final class GptqExport {
      * @throws IllegalArgumentException with the first linear that can't, and what can hold it
      */
     public static GptqExport of(Checkpoint checkpoint, ZeroPoints zeroPoints, DType plain) {
+        checkpoint.requireExportable("gptq");
         GptqExport export = new GptqExport(checkpoint, new FolderForm(zeroPoints, plain));
         ModelWeights weights = checkpoint.weights();
         OwnValues.require(weights, "want codes with a scale, as GPTQ stores them: those of --grid binary or signed2");

@@ -27,14 +27,15 @@ import java.util.function.Consumer;
  * @param shardBytes files hold no more than this, unless one tensor is larger
  */
 public record HfExport(Checkpoint checkpoint, DType dtype, Adapters adapters, long shardBytes) {
+    /** What hubs and programs like: files of 4 GB. */
+    public static final long SHARD_BYTES = 4_000_000_000L;
+
     public HfExport {
+        checkpoint.requireExportable("hf");
         OwnValues.require(
                 checkpoint.weights(),
                 "which no plain weight equals: want a model of --grid binary, or this folder as it is");
     }
-
-    /** What hubs and programs like: files of 4 GB. */
-    public static final long SHARD_BYTES = 4_000_000_000L;
 
     /** Tensors that will be written. */
     public int tensorCount() {
