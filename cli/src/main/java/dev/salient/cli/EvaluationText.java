@@ -33,12 +33,13 @@ record EvaluationText(List<Path> files, Evaluation.Text description, Windows win
         List<int[]> ids = corpus.overlappingWindows(window, stride, options.most());
         Scoring scoring = options.scoring();
         int[] leading = options.leading(tokenizer);
+        int largest = scoring.largestWindow(models.context(), leading.length);
         require(
-                window - 1 + leading.length <= models.context(),
+                window <= largest,
                 "--window: got %d after %d leading tokens, want at most %d, the models' context",
                 window,
                 leading.length,
-                models.context() + 1 - leading.length);
+                largest);
         Windows windows =
                 stride == window ? Windows.of(ids, leading, scoring) : Windows.overlapping(ids, stride, leading);
         Evaluation.Text description = new Evaluation.Text(

@@ -107,17 +107,17 @@ final class PerplexityCommand implements Command {
                 PackedLanguageModel packed =
                         new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision())) {
             int context = packed.config().contextLength();
-            window = window == DEFAULT_WINDOW ? Math.min(window, context) : window;
-            require(window <= context, "--window: got %d, want at most %d, the model's context", window, context);
             Tokenizer tokenizer = checkpoint.expectTokenizer();
-            List<int[]> ids = Corpus.read(text, tokenizer).adjacentWindows(window, most);
             int[] before = leading == null ? tokenizer.leadingTokens() : TextOptions.leading(leading, tokenizer);
+            int largest = how.largestWindow(context, before.length);
+            window = window == DEFAULT_WINDOW ? Math.min(window, largest) : window;
             require(
-                    window - 1 + before.length <= context,
+                    window <= largest,
                     "--window: got %d after %d leading tokens, want at most %d, the model's context",
                     window,
                     before.length,
-                    context + 1 - before.length);
+                    largest);
+            List<int[]> ids = Corpus.read(text, tokenizer).adjacentWindows(window, most);
             IntactKv intact = checkpoint.weights().intact();
             if (intact != null && intact.agreeing(before) < intact.tokens().size()) {
                 console.note("%s", EvaluationWarnings.unused(tokenizer, intact));

@@ -32,6 +32,11 @@ public enum Scoring {
         throw new IllegalArgumentException("got %s, want hf or llama.cpp".formatted(label));
     }
 
+    /** The largest window whose tokens, all but the last, fit into a context together with {@code leading} ones; no larger than that itself. */
+    public int largestWindow(int context, int leading) {
+        return this == WHOLE_WINDOW ? Math.min(context, context + 1 - leading) : context;
+    }
+
     /** The first position of a window that is predicted, and counts. */
     int first(int window) {
         return this == WHOLE_WINDOW ? 1 : window / 2 + 1;

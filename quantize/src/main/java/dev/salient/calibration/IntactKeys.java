@@ -26,8 +26,9 @@ public final class IntactKeys {
      */
     public static IntactKv of(ModelWeights original, int[] tokens, TorchDevice device) {
         Shape shape = IntactKv.shape(original.config(), tokens.length);
-        MemorySegment keys = MemorySegment.ofArray(new byte[Math.toIntExact(shape.elementCount()) * Short.BYTES]);
-        MemorySegment values = MemorySegment.ofArray(new byte[Math.toIntExact(shape.elementCount()) * Short.BYTES]);
+        int bytes = Math.toIntExact(shape.elementCount() * Short.BYTES);
+        MemorySegment keys = MemorySegment.ofArray(new byte[bytes]);
+        MemorySegment values = MemorySegment.ofArray(new byte[bytes]);
         try (TorchScope scope = new TorchScope()) {
             Rope rope = Rope.of(original.config(), tokens.length, device);
             Tensor x = Stream.embedded(original, tokens, device);

@@ -20,8 +20,12 @@ import java.util.TreeMap;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/** Which linears of a run get a grid of their own: by the user's word, as makers of massive activations, or bought. */
-record KeptLinears(ModelWeights model, RunSettings settings, TorchDevice device) {
+/**
+ * Which linears of a run get a grid of their own: by the user's word, as makers of massive activations, or bought.
+ *
+ * @param targetBits for each weight, of linears and adapters alone
+ */
+record KeptLinears(ModelWeights model, RunSettings settings, double targetBits, TorchDevice device) {
     /** Windows in which massive activations are looked for. */
     private static final int PIVOT_WINDOWS = 4;
 
@@ -73,13 +77,13 @@ record KeptLinears(ModelWeights model, RunSettings settings, TorchDevice device)
         ModelConfig config = model.config();
         double plain = bitsPerWeight(kept);
         require(
-                settings.targetBits() >= plain,
+                targetBits >= plain,
                 "--target-bpw: got %s, want at least %.3f, what the method's grid takes%s",
                 settings.targetBits(),
-                plain,
+                plain + settings.targetBits() - targetBits,
                 kept.isEmpty() ? "" : " with the linears that are kept");
         Map<LinearId, List<BitBudget.Choice>> choices = new TreeMap<>();
-        double budget = (settings.targetBits() - plain) * config.linearWeightCount();
+        double budget = (targetBits - plain) * config.linearWeightCount();
         listener.began("bits", config.blockCount());
         for (int block = 0; block < config.blockCount(); block++) {
             try (TorchScope scope = new TorchScope()) {

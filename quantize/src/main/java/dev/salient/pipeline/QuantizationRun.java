@@ -65,6 +65,11 @@ public final class QuantizationRun {
         this.imatrix = settings.imatrix() == null ? null : Imatrix.read(settings.imatrix(), config);
         Leading asked = settings.calibration().leading();
         this.leading = asked.equals(Leading.NONE) ? new int[0] : asked.ids(original.expectTokenizer());
+        require(
+                leading.length < config.contextLength(),
+                "--leading-tokens: got %d, want fewer than the context's %d",
+                leading.length,
+                config.contextLength());
     }
 
     /**
@@ -127,26 +132,34 @@ public final class QuantizationRun {
                         && retraining.adapters().start() != Adapters.Start.ZERO);
     }
 
+    /** Bits for each weight of the linears that intact keys and values take. */
+    private double intactBits() {
+        return settings.calibration().leading().intact()
+                ? 2.0 * Short.SIZE * IntactKv.shape(config, leading.length).elementCount() / config.linearWeightCount()
+                : 0;
+    }
+
     private Outcome quantize(RunFolder folder) throws IOException {
         boolean looksAtData = settings.method().looksAtData();
+        double least = Plan.bitsPerWeight(config, settings.method(), settings.kept()) + intactBits();
         require(
-                settings.targetBits() == 0
-                        || settings.targetBits() >= Plan.bitsPerWeight(config, settings.method(), settings.kept()),
+                settings.targetBits() == 0 || settings.targetBits() >= least,
                 "--target-bpw: got %s, want at least %.3f, what the method's grid takes",
                 settings.targetBits(),
-                Plan.bitsPerWeight(config, settings.method(), settings.kept()));
+                least);
         boolean buys = settings.targetBits() > 0 || rankBudget() > 0;
         boolean chooses = settings.budget() > 0 || buys;
         List<int[]> windows = looksAtData || chooses ? Leading.before(windows(folder), leading) : List.of();
         String modelHash = Checkpoints.hash(settings.model());
         SaliencyPass.Result early = buys ? saliency(windows, modelHash) : null;
-        Map<LinearId, Grid> kept = new KeptLinears(original.weights(), settings, device)
+        Map<LinearId, Grid> kept = new KeptLinears(
+                        original.weights(), settings, settings.targetBits() - intactBits(), device)
                 .of(windows, settings.targetBits() > 0 ? early : null, listener);
         Map<LinearId, Integer> ranks = early == null || rankBudget() == 0 ? Map.of() : ranks(early.file(), kept);
         folder.settle(Manifest.of(settings, kept, leading, modelHash, SaliencyPass.hash(windows)));
         boolean keeps = settings.calibration().leading().intact();
         IntactKv intact = keeps ? IntactKeys.of(original.weights(), leading, device) : null;
-        Plan plan = plan(kept, ranks, intact);
+        Plan plan = plan(kept, ranks);
         listener.planned(plan);
         requireRoom(plan);
         SaliencyPass.Result found = early == null && needsFisher() ? saliency(windows, modelHash) : early;
@@ -266,14 +279,13 @@ public final class QuantizationRun {
                 && retraining.preservation().saliency().looksAtGradients();
     }
 
-    private Plan plan(Map<LinearId, Grid> kept, Map<LinearId, Integer> ranks, @Nullable IntactKv intact) {
+    private Plan plan(Map<LinearId, Grid> kept, Map<LinearId, Integer> ranks) {
         RunSettings.Calibration calibration = settings.calibration();
         int samples = calibration.samples() + heldOut();
         long streams = Plan.streamBytes(config, samples, calibration.tokens());
         long working = Plan.workingBytes(config, settings.method(), samples, calibration.tokens());
         boolean spills = streams + working > settings.machine().memoryBytes();
-        double bits = Plan.bitsPerWeight(config, settings.method(), kept, ranks)
-                + (intact == null ? 0 : (double) intact.bits() / config.linearWeightCount());
+        double bits = Plan.bitsPerWeight(config, settings.method(), kept, ranks) + intactBits();
         long saliency = needsSaliency() ? config.linearWeightCount() * Float.BYTES : 0;
         long states = needsSaliency()
                 ? (long) calibration.saliencySamples()

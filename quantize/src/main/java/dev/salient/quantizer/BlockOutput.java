@@ -101,7 +101,10 @@ final class BlockOutput implements OutputLoss {
                         x,
                         task.rope(),
                         (linear, input) -> torch.linear(input, task.original().weight(linear)));
-        return AttentionDivergence.of(original, task.original().block().attentionScores(x, task.rope(), linears));
+        Tensor own = task.original().block().attentionScores(x, task.rope(), linears);
+        int skipped = task.original().block().intactTokens();
+        long queries = x.size(1) - skipped;
+        return AttentionDivergence.of(original.narrow(2, skipped, queries), own.narrow(2, skipped, queries));
     }
 
     private interface Term {

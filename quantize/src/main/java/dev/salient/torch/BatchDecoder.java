@@ -53,6 +53,9 @@ public final class BatchDecoder implements AutoCloseable {
                 model.config().traits().equals(Traits.llama(model.config().headSize())),
                 "model: got %s, want llama: texts in batches are written by no other family",
                 model.config().family().label());
+        require(
+                model.blocks().stream().allMatch(block -> block.others().isEmpty()),
+                "model: got scales that follow the token (binary-mos), want weights with values");
         require(model.intact() == null, "model: got keys and values of another model, want its own");
         this.model = model;
         this.config = model.config();

@@ -44,7 +44,7 @@ final class StraightThrough implements TunedWeight {
         ClippedGroups groups = linear.groups();
         this.fakeQuant = FakeQuant.of(groups.grid(), device);
         PackedWeight base = stored instanceof LowRank adapted ? adapted.base() : stored;
-        keepsZeros = groups.grid() instanceof Grid.Affine
+        keepsZeros = (groups.grid() instanceof Grid.Affine || groups.grid() instanceof Grid.Signed)
                 && base instanceof GroupAffine affine
                 && affine.zerosFollowFromSigns();
         optimizer.add(groups.upper(), CLIPPING);

@@ -100,6 +100,33 @@ class TunedWeightTest {
         return (GroupAffine) (weight instanceof LowRank low ? low.base() : weight);
     }
 
+    /** Folders that other programs wrote with zero points in the middle keep them there, whatever the ends of ranges would like to do. */
+    @ParameterizedTest
+    @ValueSource(ints = {4, 8})
+    void zeroPointsInTheMiddleStayThere(int bits) {
+        byte[] middle = new byte[OUT * GROUPS];
+        java.util.Arrays.fill(middle, (byte) (1 << (bits - 1)));
+        MemorySegment scales = MemorySegment.ofArray(new byte[OUT * GROUPS * Short.BYTES]);
+        byte[] codes = new byte[OUT * IN * bits / 8];
+        random.nextBytes(codes);
+        for (int g = 0; g < middle.length; g++) {
+            DType.F16.set(scales, g, random.nextFloat(0.01f, 0.1f));
+        }
+        GroupAffine stored = new GroupAffine(
+                OUT, IN, bits, SIZE, MemorySegment.ofArray(codes), scales, MemorySegment.ofArray(middle));
+        try (TorchScope scope = new TorchScope()) {
+            StraightThrough tuned = new StraightThrough(stored, CPU.floats(decoded(stored), OUT, IN), CPU);
+            for (int step = 0; step < 20; step++) {
+                tuned.values().mul(CPU.floats(gaussians(1), OUT, IN)).sum().backward();
+                tuned.step(new Rates(1e-3, 0.1, 0, 0, 0));
+            }
+            GroupAffine moved = (GroupAffine) tuned.pack();
+            for (int group = 0; group < OUT * GROUPS; group++) {
+                assertThat(moved.zero(group / GROUPS, group % GROUPS)).isEqualTo(1 << (bits - 1));
+            }
+        }
+    }
+
     private void expectUnmoved(TunedWeight tuned, PackedWeight weight) {
         float[] want = decoded(weight);
         float[] values = TorchDevice.toFloats(tuned.values());

@@ -34,7 +34,7 @@ record FileChoice(String place, Map<String, Long> sizes) {
 
     private static final Pattern USUAL = Pattern.compile(".*[-._]q4_k_m[-._].*");
 
-    /** What lies beside safetensors: sizes, vocabulary, templates, adapter, terms. */
+    /** What lies beside safetensors: sizes, vocabulary, templates, adapter, keys and values of first tokens, terms. */
     private static final Set<String> SMALL = Set.of(
             "config.json",
             "generation_config.json",
@@ -52,6 +52,7 @@ record FileChoice(String place, Map<String, Long> sizes) {
             "adapter/adapter_model.safetensors",
             "adapter_config.json",
             "adapter_model.safetensors",
+            "intact_kv.safetensors",
             "README.md");
 
     private static final Pattern TERMS = Pattern.compile("(LICENSE|LICENCE|NOTICE|USE_POLICY|COPYING)[^/]*");

@@ -31,8 +31,10 @@ class FileChoiceTest {
                 "model-00001-of-00001.safetensors",
                 "a.Q4_K_M.gguf",
                 "onnx/model.onnx",
+                "intact_kv.safetensors",
                 "config.json");
-        assertThat(choice.choose(List.of())).containsExactly("config.json", "model.safetensors");
+        assertThat(choice.choose(List.of()))
+                .containsExactly("config.json", "intact_kv.safetensors", "model.safetensors");
     }
 
     @Test

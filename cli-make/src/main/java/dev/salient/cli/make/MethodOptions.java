@@ -258,14 +258,19 @@ final class MethodOptions {
             case "rtn" -> new Method.Rtn(grid(), where);
             case "gptq" -> new Method.Gptq(grid(), where, damping, actOrder);
             case "hqq" -> new Method.Hqq(grid(), where);
-            case "aqlm" ->
-                new Method.Aqlm(
+            case "aqlm" -> {
+                require(
+                        grid == null && experts == null,
+                        "--method aqlm: got %s, want none: its grid is --codebooks and --codebook-bits",
+                        grid == null ? "--experts" : "--grid " + grid);
+                yield new Method.Aqlm(
                         new Grid.Codebooks(
                                 codebooks, codebookBits, groupSize == null ? 8 : parseInt("--group-size", groupSize)),
                         beam,
                         loss == null ? base.weighting() : weighting(loss),
                         epochs == null ? base.epochs() : epochs,
                         codebookRate);
+            }
             case "loftq" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), LOFTQ_TURNS, false);
             case "lqer" -> new Method.ErrorAdapter(grid(), where, rankOr(base.rank()), 1, true);
             case "gsq" ->
