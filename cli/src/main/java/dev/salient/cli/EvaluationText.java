@@ -34,12 +34,7 @@ record EvaluationText(List<Path> files, Evaluation.Text description, Windows win
         Scoring scoring = options.scoring();
         int[] leading = options.leading(tokenizer);
         int largest = scoring.largestWindow(models.context(), leading.length);
-        require(
-                window <= largest,
-                "--window: got %d after %d leading tokens, want at most %d, the models' context",
-                window,
-                leading.length,
-                largest);
+        TextOptions.requireFits(window, leading.length, largest);
         Windows windows =
                 stride == window ? Windows.of(ids, leading, scoring) : Windows.overlapping(ids, stride, leading);
         Evaluation.Text description = new Evaluation.Text(

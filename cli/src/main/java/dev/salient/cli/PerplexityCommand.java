@@ -111,12 +111,7 @@ final class PerplexityCommand implements Command {
             int[] before = leading == null ? tokenizer.leadingTokens() : TextOptions.leading(leading, tokenizer);
             int largest = how.largestWindow(context, before.length);
             window = window == DEFAULT_WINDOW ? Math.min(window, largest) : window;
-            require(
-                    window <= largest,
-                    "--window: got %d after %d leading tokens, want at most %d, the model's context",
-                    window,
-                    before.length,
-                    largest);
+            TextOptions.requireFits(window, before.length, largest);
             List<int[]> ids = Corpus.read(text, tokenizer).adjacentWindows(window, most);
             IntactKv intact = checkpoint.weights().intact();
             if (intact != null && intact.agreeing(before) < intact.tokens().size()) {

@@ -91,6 +91,16 @@ final class TextOptions {
         return leading == null ? tokenizer.leadingTokens() : leading(leading, tokenizer);
     }
 
+    /** Refuses windows that do not fit into the context together with the tokens before them. */
+    static void requireFits(int window, int leading, int largest) {
+        require(
+                window <= largest,
+                "--window: got %d%s, want at most %d, the model's context",
+                window,
+                leading == 0 ? "" : " after %d leading tokens".formatted(leading),
+                largest);
+    }
+
     /** What {@code --leading-tokens} names. */
     static int[] leading(String text, Tokenizer tokenizer) {
         int[] ids = tokenizer.encodeWithControlTokens(text);

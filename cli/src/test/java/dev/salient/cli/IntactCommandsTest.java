@@ -126,7 +126,7 @@ class IntactCommandsTest {
                 folder.resolve("c"));
         assertThat(run.status()).isEqualTo(2);
         assertThat(run.err().lines().findFirst())
-                .hasValue("salient: --window: got 128 after 2 leading tokens, want at most 127, the models' context");
+                .hasValue("salient: --window: got 128 after 2 leading tokens, want at most 127, the model's context");
     }
 
     @ParameterizedTest
