@@ -2,80 +2,63 @@ package dev.salient.kernel;
 
 import static dev.salient.kernel.Lanes.COUNT;
 import static dev.salient.kernel.Lanes.FLOATS;
+import static dev.salient.kernel.Lanes.SHORTS;
 import static java.lang.invoke.MethodHandles.lookup;
 import static java.lang.invoke.MethodType.methodType;
-import static jdk.incubator.vector.VectorOperators.LSHL;
-import static jdk.incubator.vector.VectorOperators.S2I;
 
 import java.lang.invoke.MethodHandle;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
- * Rows of a weight of codebooks by gathering: a code brings one vector of a codebook, which lies in one or more registers. One member's own
- * buffers.
+ * Rows of a weight of codebooks by gathering: a code brings one vector of a codebook, in pieces of at most 8 numbers. One member's own buffers.
  *
- * <p>Registers of 16 floats are used by half: with shorter ones the JVM would have two classes of vectors, and C2, which decides by the classes it
- * has seen, boxed the micro-kernel in half of all processes.
+ * <p>A register of 16 floats takes two pieces, from two places. Registers of 8 would do there too, but then the JVM would have two classes of
+ * vectors, and C2, which decides by the classes it has seen, boxed the micro-kernel in a quarter of all processes.
  */
 final class CodebookRows {
-    /** Numbers taken at once: no more than a group of 8 has. */
-    private static final int LENGTH = Math.min(8, COUNT);
+    /** Numbers of a piece: no more than a group of 8 has. */
+    static final int PIECE = Math.min(8, COUNT);
 
-    /** The lanes that count. */
-    private static final VectorMask<Float> TAKEN = VectorMask.fromLong(FLOATS, (1 << LENGTH) - 1);
+    /** Pieces of a register: 1 or 2. */
+    private static final int PAIR = COUNT / PIECE;
 
-    /** {@code kernel(codebook, places, groups, groupSize, scale, values, to)} adds a vector to each group of a row. */
+    /** The lanes of the second piece. */
+    private static final VectorMask<Float> SECOND = VectorMask.fromLong(FLOATS, -1L << PIECE);
+
+    private static final VectorMask<Short> SECOND_SHORT = VectorMask.fromLong(SHORTS, -1L << PIECE);
+
+    /** {@code kernel(codebook, places, pieces, scale, values, to)} adds the pieces of a row to its values. */
     private static final MethodHandle[] ADD_FLOATS = adder("addFloats", float[].class);
 
     private static final MethodHandle[] ADD_HALVES = adder("addHalves", short[].class);
 
-    /** {@code kernel(codebook, places, groups, groupSize, x, xAt, parts)} multiplies a row and writes parts of the sum. */
+    /** {@code kernel(codebook, places, pieces, x, xAt)} multiplies a row. */
     private static final MethodHandle[] MULTIPLY_FLOATS = multiplier("multiplyFloats", float[].class);
 
     private static final MethodHandle[] MULTIPLY_HALVES = multiplier("multiplyHalves", short[].class);
 
-    /** [groups], where a row's vectors begin. */
+    /** Where a row's pieces lie in a codebook's array. */
     private int[] places = new int[0];
-
-    private final float[] parts = new float[COUNT];
 
     private static MethodHandle[] adder(String name, Class<?> codebook) {
         return Apart.method(
                 lookup(),
                 name,
-                methodType(
-                        void.class,
-                        codebook,
-                        int[].class,
-                        int.class,
-                        int.class,
-                        float.class,
-                        float[].class,
-                        int.class));
+                methodType(void.class, codebook, int[].class, int.class, float.class, float[].class, int.class));
     }
 
     private static MethodHandle[] multiplier(String name, Class<?> codebook) {
         return Apart.method(
-                lookup(),
-                name,
-                methodType(
-                        void.class,
-                        codebook,
-                        int[].class,
-                        int.class,
-                        int.class,
-                        float[].class,
-                        int.class,
-                        float[].class));
+                lookup(), name, methodType(float.class, codebook, int[].class, int.class, float[].class, int.class));
     }
 
     private int[] places(Codebooks weight, int row, int m) {
-        if (places.length < weight.groups()) {
-            places = new int[weight.groups()];
+        int pieces = weight.in() / PIECE;
+        if (places.length < pieces) {
+            places = new int[pieces];
         }
         weight.findPlaces(row, m, places);
         return places;
@@ -88,16 +71,15 @@ final class CodebookRows {
      */
     void decode(Codebooks weight, int row, float[] values, int to) {
         Arrays.fill(values, to, to + weight.in(), 0);
-        int groups = weight.groups();
-        int size = weight.groupSize();
+        int pieces = weight.in() / PIECE;
         float scale = weight.scale(row);
         try {
             for (int m = 0; m < weight.count(); m++) {
                 int[] at = places(weight, row, m);
                 if (weight.areHalves()) {
-                    ADD_HALVES[0].invokeExact(weight.halves(m), at, groups, size, scale, values, to);
+                    ADD_HALVES[0].invokeExact(weight.halves(m), at, pieces, scale, values, to);
                 } else {
-                    ADD_FLOATS[0].invokeExact(weight.floats(m), at, groups, size, scale, values, to);
+                    ADD_FLOATS[0].invokeExact(weight.floats(m), at, pieces, scale, values, to);
                 }
             }
         } catch (Throwable e) {
@@ -111,19 +93,15 @@ final class CodebookRows {
      * @param x [in] from {@code xAt}
      */
     float multiply(Codebooks weight, int row, float[] x, int xAt) {
-        int groups = weight.groups();
-        int size = weight.groupSize();
+        int pieces = weight.in() / PIECE;
         float sum = 0;
         try {
             for (int m = 0; m < weight.count(); m++) {
                 int[] at = places(weight, row, m);
                 if (weight.areHalves()) {
-                    MULTIPLY_HALVES[0].invokeExact(weight.halves(m), at, groups, size, x, xAt, parts);
+                    sum += (float) MULTIPLY_HALVES[0].invokeExact(weight.halves(m), at, pieces, x, xAt);
                 } else {
-                    MULTIPLY_FLOATS[0].invokeExact(weight.floats(m), at, groups, size, x, xAt, parts);
-                }
-                for (int i = 0; i < LENGTH; i++) {
-                    sum += parts[i];
+                    sum += (float) MULTIPLY_FLOATS[0].invokeExact(weight.floats(m), at, pieces, x, xAt);
                 }
             }
         } catch (Throwable e) {
@@ -132,86 +110,85 @@ final class CodebookRows {
         return weight.scale(row) * sum;
     }
 
-    private static FloatVector load(float[] x, int at) {
-        return LENGTH == COUNT ? FloatVector.fromArray(FLOATS, x, at) : FloatVector.fromArray(FLOATS, x, at, TAKEN);
+    /** The pieces from {@code p} on that fill a register: {@link Codebooks#SLACK} numbers lie on both sides of a codebook. */
+    private static FloatVector pieces(float[] codebook, int[] places, int p) {
+        FloatVector first = FloatVector.fromArray(FLOATS, codebook, places[p]);
+        return PAIR == 1 ? first : first.blend(FloatVector.fromArray(FLOATS, codebook, places[p + 1] - PIECE), SECOND);
     }
 
-    private static void store(FloatVector values, float[] x, int at) {
-        if (LENGTH == COUNT) {
-            values.intoArray(x, at);
-        } else {
-            values.intoArray(x, at, TAKEN);
-        }
+    private static FloatVector pieces(short[] codebook, int[] places, int p) {
+        ShortVector first = ShortVector.fromArray(SHORTS, codebook, places[p]);
+        return Lanes.halves(
+                PAIR == 1
+                        ? first
+                        : first.blend(ShortVector.fromArray(SHORTS, codebook, places[p + 1] - PIECE), SECOND_SHORT),
+                1);
     }
 
-    /** A vector of a codebook; in lanes that do not count anything. */
-    private static FloatVector vector(float[] codebook, int at) {
-        return FloatVector.fromArray(FLOATS, codebook, at);
-    }
-
-    /** Numbers of fp16 times 2^-112; see {@link Lanes#halves}. */
-    private static FloatVector vector(short[] codebook, int at) {
-        IntVector bits =
-                (IntVector) ShortVector.fromArray(Lanes.SHORTS, codebook, at).convertShape(S2I, Lanes.INTS, 0);
-        return bits.lanewise(LSHL, 13).and(0x8FFF_FFFF).reinterpretAsFloats();
-    }
-
-    static void addFloats(
-            float[] codebook, int[] places, int groups, int groupSize, float scale, float[] values, int to) {
+    static void addFloats(float[] codebook, int[] places, int count, float scale, float[] values, int to) {
         FloatVector factor = FloatVector.broadcast(FLOATS, scale);
-        for (int k = 0; k < groupSize; k += LENGTH) {
-            for (int g = 0; g < groups; g++) {
-                int at = to + g * groupSize + k;
-                store(vector(codebook, places[g] + k).fma(factor, load(values, at)), values, at);
-            }
+        int p = 0;
+        for (; p <= count - PAIR; p += PAIR) {
+            int at = to + p * PIECE;
+            pieces(codebook, places, p).fma(factor, load(values, at)).intoArray(values, at);
+        }
+        for (int i = p * PIECE; i < count * PIECE; i++) {
+            values[to + i] = Math.fma(codebook[places[p] + i % PIECE], scale, values[to + i]);
         }
     }
 
-    static void addHalves(
-            short[] codebook, int[] places, int groups, int groupSize, float scale, float[] values, int to) {
-        FloatVector unit = FloatVector.broadcast(FLOATS, 0x1p112f);
-        for (int k = 0; k < groupSize; k += LENGTH) {
-            for (int g = 0; g < groups; g++) {
-                int at = to + g * groupSize + k;
-                store(vector(codebook, places[g] + k).mul(unit).mul(scale).add(load(values, at)), values, at);
-            }
+    static void addHalves(short[] codebook, int[] places, int count, float scale, float[] values, int to) {
+        FloatVector factor = FloatVector.broadcast(FLOATS, scale);
+        int p = 0;
+        for (; p <= count - PAIR; p += PAIR) {
+            int at = to + p * PIECE;
+            pieces(codebook, places, p).fma(factor, load(values, at)).intoArray(values, at);
+        }
+        for (int i = p * PIECE; i < count * PIECE; i++) {
+            float value = Float.float16ToFloat(codebook[places[p] + i % PIECE]);
+            values[to + i] = Math.fma(value, scale, values[to + i]);
         }
     }
 
-    static void multiplyFloats(
-            float[] codebook, int[] places, int groups, int groupSize, float[] x, int xAt, float[] parts) {
+    static float multiplyFloats(float[] codebook, int[] places, int count, float[] x, int xAt) {
         FloatVector sum0 = FloatVector.zero(FLOATS), sum1 = sum0, sum2 = sum0, sum3 = sum0;
-        for (int k = 0; k < groupSize; k += LENGTH) {
-            int g = 0;
-            for (; g < groups - 3; g += 4) {
-                int at = xAt + g * groupSize + k;
-                sum0 = vector(codebook, places[g] + k).fma(load(x, at), sum0);
-                sum1 = vector(codebook, places[g + 1] + k).fma(load(x, at + groupSize), sum1);
-                sum2 = vector(codebook, places[g + 2] + k).fma(load(x, at + 2 * groupSize), sum2);
-                sum3 = vector(codebook, places[g + 3] + k).fma(load(x, at + 3 * groupSize), sum3);
-            }
-            for (; g < groups; g++) {
-                sum0 = vector(codebook, places[g] + k).fma(load(x, xAt + g * groupSize + k), sum0);
-            }
+        int p = 0;
+        for (; p <= count - 4 * PAIR; p += 4 * PAIR) {
+            int at = xAt + p * PIECE;
+            sum0 = pieces(codebook, places, p).fma(load(x, at), sum0);
+            sum1 = pieces(codebook, places, p + PAIR).fma(load(x, at + COUNT), sum1);
+            sum2 = pieces(codebook, places, p + 2 * PAIR).fma(load(x, at + 2 * COUNT), sum2);
+            sum3 = pieces(codebook, places, p + 3 * PAIR).fma(load(x, at + 3 * COUNT), sum3);
         }
-        sum0.add(sum1).add(sum2.add(sum3)).intoArray(parts, 0);
+        for (; p <= count - PAIR; p += PAIR) {
+            sum0 = pieces(codebook, places, p).fma(load(x, xAt + p * PIECE), sum0);
+        }
+        float sum = Lanes.sum(sum0.add(sum1).add(sum2.add(sum3)));
+        for (int i = p * PIECE; i < count * PIECE; i++) {
+            sum += codebook[places[p] + i % PIECE] * x[xAt + i];
+        }
+        return sum;
     }
 
-    static void multiplyHalves(
-            short[] codebook, int[] places, int groups, int groupSize, float[] x, int xAt, float[] parts) {
-        FloatVector unit = FloatVector.broadcast(FLOATS, 0x1p112f);
+    static float multiplyHalves(short[] codebook, int[] places, int count, float[] x, int xAt) {
         FloatVector sum0 = FloatVector.zero(FLOATS), sum1 = sum0;
-        for (int k = 0; k < groupSize; k += LENGTH) {
-            int g = 0;
-            for (; g < groups - 1; g += 2) {
-                int at = xAt + g * groupSize + k;
-                sum0 = vector(codebook, places[g] + k).mul(unit).fma(load(x, at), sum0);
-                sum1 = vector(codebook, places[g + 1] + k).mul(unit).fma(load(x, at + groupSize), sum1);
-            }
-            for (; g < groups; g++) {
-                sum0 = vector(codebook, places[g] + k).mul(unit).fma(load(x, xAt + g * groupSize + k), sum0);
-            }
+        int p = 0;
+        for (; p <= count - 2 * PAIR; p += 2 * PAIR) {
+            int at = xAt + p * PIECE;
+            sum0 = pieces(codebook, places, p).fma(load(x, at), sum0);
+            sum1 = pieces(codebook, places, p + PAIR).fma(load(x, at + COUNT), sum1);
         }
-        sum0.add(sum1).intoArray(parts, 0);
+        for (; p <= count - PAIR; p += PAIR) {
+            sum0 = pieces(codebook, places, p).fma(load(x, xAt + p * PIECE), sum0);
+        }
+        float sum = Lanes.sum(sum0.add(sum1));
+        for (int i = p * PIECE; i < count * PIECE; i++) {
+            sum += Float.float16ToFloat(codebook[places[p] + i % PIECE]) * x[xAt + i];
+        }
+        return sum;
+    }
+
+    private static FloatVector load(float[] x, int at) {
+        return FloatVector.fromArray(FLOATS, x, at);
     }
 }

@@ -64,7 +64,7 @@ final class CodebookTables {
         for (int v = 0; v < weight.count() * ENTRIES; v++) {
             float[] vectors = weight.floats(v / ENTRIES);
             for (int k = 0; k < size; k++) {
-                panels[(v / WIDTH * size + k) * WIDTH + v % WIDTH] = vectors[v % ENTRIES * size + k];
+                panels[(v / WIDTH * size + k) * WIDTH + v % WIDTH] = vectors[Codebooks.SLACK + v % ENTRIES * size + k];
             }
         }
         return panels;

@@ -8,7 +8,6 @@ import dev.salient.tensor.DType;
 import dev.salient.tensor.MappedFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 
 /**
  * A weight of codebooks as arrays: codes as they are stored, small codebooks as fp32, large ones of fp16 as they are, for the
@@ -21,8 +20,8 @@ final class Codebooks {
     /** Entries from which an fp16 codebook stays fp16. */
     private static final int LARGE = 4096;
 
-    /** What a register may take beyond the last vector. */
-    private static final int SLACK = Math.max(0, Lanes.COUNT - 8);
+    /** What a register of two pieces may take before the first vector and beyond the last one. */
+    static final int SLACK = Lanes.COUNT - CodebookRows.PIECE;
 
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE_ENDIAN);
 
@@ -35,7 +34,7 @@ final class Codebooks {
     private final byte[] byteCodes;
 
     private final short[] shortCodes;
-    /** Of each codebook [entries, groupSize], and the slack; one of the two is empty. */
+    /** Of each codebook the slack, [entries, groupSize], and the slack; one of the two is empty. */
     private final float[][] floats;
 
     private final short[][] halves;
@@ -61,11 +60,12 @@ final class Codebooks {
         for (int m = 0; m < count; m++) {
             if (half) {
                 MemorySegment own = weight.codebooks().data().asSlice(m * size * Short.BYTES, size * Short.BYTES);
-                halves[m] = Arrays.copyOf(own.toArray(SHORT), Math.toIntExact(size + SLACK));
+                halves[m] = new short[Math.toIntExact(size + SLACK + SLACK)];
+                MemorySegment.copy(own, SHORT, 0, halves[m], SLACK, Math.toIntExact(size));
             } else {
-                floats[m] = new float[Math.toIntExact(size + SLACK)];
+                floats[m] = new float[Math.toIntExact(size + SLACK + SLACK)];
                 for (int i = 0; i < size; i++) {
-                    floats[m][i] = weight.codebooks().get(m * size + i);
+                    floats[m][SLACK + i] = weight.codebooks().get(m * size + i);
                 }
             }
         }
@@ -120,7 +120,7 @@ final class Codebooks {
         return byteCodes;
     }
 
-    /** [entries, groupSize] of codebook {@code m}, where it is small. */
+    /** [entries, groupSize] of codebook {@code m} from {@link #SLACK} on, where it is small. */
     float[] floats(int m) {
         return floats[m];
     }
@@ -134,7 +134,7 @@ final class Codebooks {
         return scales[row];
     }
 
-    /** [entries, groupSize] of codebook {@code m}, fp16, where it is large. */
+    /** The same in fp16, where it is large. */
     short[] halves(int m) {
         return halves[m];
     }
@@ -144,21 +144,27 @@ final class Codebooks {
     }
 
     /**
-     * Where the vectors of a row begin in a codebook.
+     * Where the pieces of a row lie in a codebook's array.
      *
-     * @param places [groups], overwritten
+     * @param places [in / {@link CodebookRows#PIECE}], overwritten
      */
     void findPlaces(int row, int m, int[] places) {
         int groups = groups();
+        int pieces = groupSize / CodebookRows.PIECE;
         int at = row * rowCodes() + m;
         int mask = entries - 1;
         if (byteCodes.length > 0) {
             for (int g = 0; g < groups; g++) {
-                places[g] = (byteCodes[at + g * count] & mask) * groupSize;
+                places[g * pieces] = SLACK + (byteCodes[at + g * count] & mask) * groupSize;
             }
         } else {
             for (int g = 0; g < groups; g++) {
-                places[g] = (shortCodes[at + g * count] & mask) * groupSize;
+                places[g * pieces] = SLACK + (shortCodes[at + g * count] & mask) * groupSize;
+            }
+        }
+        for (int k = 1; k < pieces; k++) {
+            for (int p = k; p < groups * pieces; p += pieces) {
+                places[p] = places[p - 1] + CodebookRows.PIECE;
             }
         }
     }

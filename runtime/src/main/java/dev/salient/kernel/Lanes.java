@@ -82,7 +82,11 @@ final class Lanes {
 
     /** One finite fp16 number a lane, times a factor: its bits where fp32 has them, and the exponent's bias made up for. */
     static FloatVector halves(short[] values, int at, float factor) {
-        IntVector bits = (IntVector) ShortVector.fromArray(SHORTS, values, at).convertShape(S2I, INTS, 0);
+        return halves(ShortVector.fromArray(SHORTS, values, at), factor);
+    }
+
+    static FloatVector halves(ShortVector values, float factor) {
+        IntVector bits = (IntVector) values.convertShape(S2I, INTS, 0);
         return bits.lanewise(LSHL, 13).and(0x8FFF_FFFF).reinterpretAsFloats().mul(0x1p112f * factor);
     }
 
