@@ -3,6 +3,7 @@ package dev.salient.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.salient.cli.OpenModels.OpenModel;
 import dev.salient.corpus.NgramOverlap;
+import dev.salient.format.Checkpoint;
 import dev.salient.format.json.JsonObject;
 import dev.salient.model.IntactKv;
 import dev.salient.tokenizer.Tokenizer;
@@ -48,9 +49,9 @@ final class EvaluationWarnings {
             lines.add("made for a context of %d tokens, the original for %d"
                     .formatted(model.context(), original.context()));
         }
-        IntactKv intact = model.checkpoint().weights().intact();
-        if (intact != null && intact.agreeing(text.leading()) < intact.tokens().size()) {
-            lines.add(unused(model.checkpoint().expectTokenizer(), intact));
+        String unused = findUnused(model.checkpoint(), text.leading());
+        if (unused != null) {
+            lines.add(unused);
         }
         int windows = text.description().windows();
         if (windows == 1) {
@@ -61,8 +62,13 @@ final class EvaluationWarnings {
         return lines;
     }
 
-    /** That a model keeps keys and values of tokens that no window begins with; perplexity says so too. */
-    static String unused(Tokenizer tokenizer, IntactKv intact) {
+    /** Says where a model keeps keys and values of tokens that no window begins with; perplexity says so too. */
+    static @Nullable String findUnused(Checkpoint checkpoint, int[] leading) throws IOException {
+        IntactKv intact = checkpoint.weights().intact();
+        if (intact == null || intact.agreeing(leading) == intact.tokens().size()) {
+            return null;
+        }
+        Tokenizer tokenizer = checkpoint.expectTokenizer();
         String tokens = intact.tokens().stream().map(tokenizer::token).collect(Collectors.joining());
         return "keeps the original's keys and values of %s, with which windows do not begin: --leading-tokens has them do so"
                 .formatted(tokens);

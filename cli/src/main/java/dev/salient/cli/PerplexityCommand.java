@@ -15,7 +15,6 @@ import dev.salient.measure.ShortPieces;
 import dev.salient.measure.WindowScores;
 import dev.salient.measure.Windows;
 import dev.salient.measure.Work;
-import dev.salient.model.IntactKv;
 import dev.salient.model.LanguageModel;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.tokenizer.Tokenizer;
@@ -108,14 +107,14 @@ final class PerplexityCommand implements Command {
                         new PackedLanguageModel(checkpoint.weights(), threadCount, precision.precision())) {
             int context = packed.config().contextLength();
             Tokenizer tokenizer = checkpoint.expectTokenizer();
-            int[] before = leading == null ? tokenizer.leadingTokens() : TextOptions.leading(leading, tokenizer);
+            int[] before = tokenizer.leadingTokens(leading);
             int largest = how.largestWindow(context, before.length);
             window = window == DEFAULT_WINDOW ? Math.min(window, largest) : window;
             TextOptions.requireFits(window, before.length, largest);
             List<int[]> ids = Corpus.read(text, tokenizer).adjacentWindows(window, most);
-            IntactKv intact = checkpoint.weights().intact();
-            if (intact != null && intact.agreeing(before) < intact.tokens().size()) {
-                console.note("%s", EvaluationWarnings.unused(tokenizer, intact));
+            String unused = EvaluationWarnings.findUnused(checkpoint, before);
+            if (unused != null) {
+                console.note("%s", unused);
             }
             Windows windows = Windows.of(ids, before, how);
             LanguageModel read = asItWrites(packed);

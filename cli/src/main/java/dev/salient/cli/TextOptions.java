@@ -88,7 +88,7 @@ final class TextOptions {
 
     /** Tokens that each window begins with. */
     int[] leading(Tokenizer tokenizer) {
-        return leading == null ? tokenizer.leadingTokens() : leading(leading, tokenizer);
+        return tokenizer.leadingTokens(leading);
     }
 
     /** Refuses windows that do not fit into the context together with the tokens before them. */
@@ -99,13 +99,6 @@ final class TextOptions {
                 window,
                 leading == 0 ? "" : " after %d leading tokens".formatted(leading),
                 largest);
-    }
-
-    /** What {@code --leading-tokens} names. */
-    static int[] leading(String text, Tokenizer tokenizer) {
-        int[] ids = tokenizer.encodeWithControlTokens(text);
-        require(ids.length > 0, "--leading-tokens: got no tokens, want those that texts begin with");
-        return ids;
     }
 
     /** Windows at most. */

@@ -25,19 +25,15 @@ public record Leading(@Nullable String text, boolean intact) {
      * @throws IllegalArgumentException where intact ones are wanted and there are none
      */
     int[] ids(Tokenizer tokenizer) {
-        if (text != null) {
-            int[] ids = tokenizer.encodeWithControlTokens(text);
-            require(ids.length > 0, "--leading-tokens: got no tokens, want those that texts begin with");
-            return ids;
-        }
-        if (!intact) {
+        if (text == null && !intact) {
             return new int[0];
         }
+        int[] ids = tokenizer.leadingTokens(text);
         require(
-                tokenizer.leadingToken().isPresent(),
+                ids.length > 0,
                 "--intact-kv: got a tokenizer that puts no token before a text, want --leading-tokens with what texts begin"
                         + " with, such as \"<|im_start|>\" where chats do");
-        return tokenizer.leadingToken().stream().toArray();
+        return ids;
     }
 
     /**

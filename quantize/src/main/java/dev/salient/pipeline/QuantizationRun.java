@@ -135,7 +135,7 @@ public final class QuantizationRun {
     /** Bits for each weight of the linears that intact keys and values take. */
     private double intactBits() {
         return settings.calibration().leading().intact()
-                ? 2.0 * Short.SIZE * IntactKv.shape(config, leading.length).elementCount() / config.linearWeightCount()
+                ? (double) IntactKv.bits(config, leading.length) / config.linearWeightCount()
                 : 0;
     }
 

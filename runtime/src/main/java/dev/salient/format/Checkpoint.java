@@ -72,12 +72,14 @@ public record Checkpoint(
     }
 
     /**
-     * Refuses a model that no other program's format holds: one with keys and values of another.
+     * Refuses a model that no other program's format holds: one with keys and values of another, or with scales that follow the token.
      *
      * @param format that is to be written
+     * @param wanted what it holds; ends the message
      */
-    public void requireExportable(String format) {
+    public void requireExportable(String format, String wanted) {
         requireOwnKeys("export to " + format, "a model that was quantized without --intact-kv");
+        OwnValues.require(weights, wanted);
     }
 
     @Override

@@ -99,6 +99,11 @@ public record IntactKv(List<Integer> tokens, Tensor keys, Tensor values) {
 
     /** Bits that they are stored in. */
     public long bits() {
-        return Byte.SIZE * (keys.data().byteSize() + values.data().byteSize());
+        return 2 * Short.SIZE * keys.shape().elementCount();
+    }
+
+    /** Bits that those of some tokens would be stored in. */
+    public static long bits(ModelConfig config, int tokens) {
+        return 2 * Short.SIZE * shape(config, tokens).elementCount();
     }
 }

@@ -3,6 +3,7 @@ package dev.salient.tokenizer;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /** Text to token ids and back, exactly as the model's own tokenizer does it. */
 public interface Tokenizer {
@@ -46,6 +47,23 @@ public interface Tokenizer {
     /** {@link #leadingToken} as ids: one or none. */
     default int[] leadingTokens() {
         return leadingToken().stream().toArray();
+    }
+
+    /**
+     * What texts are to begin with.
+     *
+     * @param named tokens, control tokens among them; null: {@link #leadingTokens()}
+     * @throws IllegalArgumentException where what is named comes to no token
+     */
+    default int[] leadingTokens(@Nullable String named) {
+        if (named == null) {
+            return leadingTokens();
+        }
+        int[] ids = encodeWithControlTokens(named);
+        if (ids.length == 0) {
+            throw new IllegalArgumentException("--leading-tokens: got no tokens, want those that texts begin with");
+        }
+        return ids;
     }
 
     /** The id of a token by its exact vocabulary text; empty where there is none. */

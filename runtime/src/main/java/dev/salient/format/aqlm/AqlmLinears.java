@@ -130,13 +130,7 @@ public final class AqlmLinears {
     private static Tensor finite(StoredTensor stored, Integer... dimensions) throws FormatException {
         expect(stored, dimensions);
         int[] same = List.of(dimensions).stream().mapToInt(Integer::intValue).toArray();
-        Tensor numbers = stored.expectReal(same);
-        for (long i = 0; i < numbers.shape().elementCount(); i++) {
-            if (!Float.isFinite(numbers.get(i))) {
-                throw new FormatException("%s: got %s at %d, want a finite number", stored.place(), numbers.get(i), i);
-            }
-        }
-        return numbers;
+        return stored.expectFinite(same);
     }
 
     /** The tensors of one linear; codes keep the bits that they have. */

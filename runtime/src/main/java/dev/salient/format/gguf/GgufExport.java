@@ -4,7 +4,6 @@ import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.format.Adapters;
 import dev.salient.format.Checkpoint;
-import dev.salient.format.OwnValues;
 import dev.salient.format.WeightError;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -76,12 +75,10 @@ public final class GgufExport {
         require(
                 adapters == Adapters.APART || type != GgufType.AS_STORED,
                 "--merge: got --type as-stored, want f32, f16, bf16, q8_0 or q4_0: merged weights fit no grid");
-        checkpoint.requireExportable("gguf");
+        checkpoint.requireExportable(
+                "gguf", "want what GGUF has a type for: --grid binary with --group-size 128 becomes Q1_0");
         GgufExport export = new GgufExport(checkpoint, type, twoBits, adapters);
         GgufSizes.requireWritable(export.config);
-        OwnValues.require(
-                checkpoint.weights(),
-                "want what GGUF has a type for: --grid binary with --group-size 128 becomes Q1_0");
         export.plan(checkpoint.weights());
         return export;
     }

@@ -4,7 +4,6 @@ import static dev.salient.tensor.Preconditions.require;
 
 import dev.salient.format.Checkpoint;
 import dev.salient.format.ModelSummary;
-import dev.salient.format.OwnValues;
 import dev.salient.format.WeightError;
 import dev.salient.format.aqlm.AqlmJson;
 import dev.salient.format.aqlm.CodebookShape;
@@ -38,10 +37,9 @@ public final class AqlmExport {
      * @throws IllegalArgumentException with the first linear that can't, and what can hold it
      */
     public static AqlmExport of(Checkpoint checkpoint, DType plain) {
-        checkpoint.requireExportable("aqlm");
+        checkpoint.requireExportable("aqlm", "want codebooks: those of --method aqlm");
         AqlmExport export = new AqlmExport(checkpoint, plain);
         ModelWeights weights = checkpoint.weights();
-        OwnValues.require(weights, "want codebooks: those of --method aqlm");
         for (int b = 0; b < weights.blocks().size(); b++) {
             for (Linear linear : Linear.values()) {
                 export.check(new LinearId(b, linear), weights.blocks().get(b).linear(linear));

@@ -2,7 +2,6 @@ package dev.salient.format.gptq;
 
 import com.google.errorprone.annotations.FormatMethod;
 import dev.salient.format.Checkpoint;
-import dev.salient.format.OwnValues;
 import dev.salient.format.WeightError;
 import dev.salient.model.BlockWeights;
 import dev.salient.model.Linear;
@@ -52,10 +51,10 @@ public final class GptqExport {
      * @throws IllegalArgumentException with the first linear that can't, and what can hold it
      */
     public static GptqExport of(Checkpoint checkpoint, ZeroPoints zeroPoints, DType plain) {
-        checkpoint.requireExportable("gptq");
+        checkpoint.requireExportable(
+                "gptq", "want codes with a scale, as GPTQ stores them: those of --grid binary or signed2");
         GptqExport export = new GptqExport(checkpoint, new FolderForm(zeroPoints, plain));
         ModelWeights weights = checkpoint.weights();
-        OwnValues.require(weights, "want codes with a scale, as GPTQ stores them: those of --grid binary or signed2");
         for (int b = 0; b < weights.blocks().size(); b++) {
             for (Linear linear : Linear.values()) {
                 export.check(

@@ -9,12 +9,10 @@ import dev.salient.format.safetensors.StoredType;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.model.IntactKv;
 import dev.salient.model.ModelConfig;
-import dev.salient.tensor.DType;
 import dev.salient.tensor.Shape;
 import dev.salient.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -80,14 +78,8 @@ public final class IntactFile {
     private static Tensor read(StoredTensor stored, Shape shape) throws FormatException {
         int[] dimensions =
                 shape.dimensions().stream().mapToInt(Integer::intValue).toArray();
-        MemorySegment data = stored.expectRaw(StoredType.F16, dimensions);
-        Tensor tensor = new Tensor(DType.F16, shape, data);
-        for (long i = 0; i < shape.elementCount(); i++) {
-            if (!Float.isFinite(tensor.get(i))) {
-                throw new FormatException("%s: got %s at %d, want a finite number", stored.place(), tensor.get(i), i);
-            }
-        }
-        return tensor;
+        stored.expectRaw(StoredType.F16, dimensions);
+        return stored.expectFinite(dimensions);
     }
 
     static void write(Path folder, IntactKv intact) throws IOException {

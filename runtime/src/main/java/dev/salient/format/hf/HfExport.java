@@ -2,7 +2,6 @@ package dev.salient.format.hf;
 
 import dev.salient.format.Adapters;
 import dev.salient.format.Checkpoint;
-import dev.salient.format.OwnValues;
 import dev.salient.format.WeightError;
 import dev.salient.format.json.JsonFiles;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
@@ -31,10 +30,8 @@ public record HfExport(Checkpoint checkpoint, DType dtype, Adapters adapters, lo
     public static final long SHARD_BYTES = 4_000_000_000L;
 
     public HfExport {
-        checkpoint.requireExportable("hf");
-        OwnValues.require(
-                checkpoint.weights(),
-                "which no plain weight equals: want a model of --grid binary, or this folder as it is");
+        checkpoint.requireExportable(
+                "hf", "which no plain weight equals: want a model of --grid binary, or this folder as it is");
     }
 
     /** Tensors that will be written. */

@@ -117,7 +117,7 @@ public final class HfWeights {
             weights.put(linear, linears.read(id, linear.out(config), linear.in(config)));
             String bias = HfNames.module(id) + ".bias";
             if (config.traits().biased().contains(linear)) {
-                biases.put(linear, vector(store.expect(bias), linear.out(config)));
+                biases.put(linear, store.expect(bias).expectFinite(linear.out(config)));
             } else if (store.has(bias)) {
                 expectZeros(store.expect(bias), linear.out(config));
             }
@@ -127,22 +127,12 @@ public final class HfWeights {
     }
 
     private Tensor norm(String name, int channels) throws FormatException {
-        return HfGains.ofStored(vector(store.expect(name), channels), config.family());
-    }
-
-    private static Tensor vector(StoredTensor stored, int length) throws FormatException {
-        Tensor vector = stored.expectReal(length);
-        for (int i = 0; i < length; i++) {
-            if (!Float.isFinite(vector.get(i))) {
-                throw new FormatException("%s: got %s at %d, want a finite number", stored.place(), vector.get(i), i);
-            }
-        }
-        return vector;
+        return HfGains.ofStored(store.expect(name).expectFinite(channels), config.family());
     }
 
     /** Some programs write biases of zeros where the model has none. */
     private static void expectZeros(StoredTensor bias, int length) throws FormatException {
-        for (float value : vector(bias, length).toFloats()) {
+        for (float value : bias.expectFinite(length).toFloats()) {
             if (value != 0) {
                 throw new FormatException("%s: got a bias, want none or zeros", bias.place());
             }

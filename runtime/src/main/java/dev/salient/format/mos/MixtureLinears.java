@@ -1,6 +1,7 @@
 package dev.salient.format.mos;
 
 import dev.salient.format.FormatException;
+import dev.salient.format.hf.DenseMatrix;
 import dev.salient.format.hf.HfNames;
 import dev.salient.format.hf.HfWeights.LinearReader;
 import dev.salient.format.safetensors.SafetensorsWriter.Payload;
@@ -9,7 +10,6 @@ import dev.salient.format.safetensors.StoredType;
 import dev.salient.format.safetensors.TensorStore;
 import dev.salient.packed.ScaleMixture;
 import dev.salient.tensor.Shape;
-import dev.salient.tensor.Tensor;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -57,19 +57,9 @@ public final class MixtureLinears {
                 out,
                 in,
                 signs.expectRaw(StoredType.U8, out, in / Byte.SIZE),
-                finite(router, experts, in),
-                finite(store.expect(module + ".in_scales"), experts, in),
-                finite(store.expect(module + ".out_scales"), experts, out));
-    }
-
-    private static Tensor finite(StoredTensor stored, int rows, int columns) throws FormatException {
-        Tensor numbers = stored.expectReal(rows, columns);
-        for (long i = 0; i < numbers.shape().elementCount(); i++) {
-            if (!Float.isFinite(numbers.get(i))) {
-                throw new FormatException("%s: got %s at %d, want a finite number", stored.place(), numbers.get(i), i);
-            }
-        }
-        return numbers;
+                router.expectFinite(experts, in),
+                store.expect(module + ".in_scales").expectFinite(experts, in),
+                store.expect(module + ".out_scales").expectFinite(experts, out));
     }
 
     /** The tensors of one linear. */
@@ -78,13 +68,9 @@ public final class MixtureLinears {
         tensors.put(
                 module + ".signs",
                 Payload.of(StoredType.U8, Shape.of(weight.out(), weight.in() / Byte.SIZE), weight.signs()));
-        tensors.put(module + ".router", payload(weight.router()));
-        tensors.put(module + ".in_scales", payload(weight.inScales()));
-        tensors.put(module + ".out_scales", payload(weight.outScales()));
+        tensors.put(module + ".router", DenseMatrix.asStored(weight.router()));
+        tensors.put(module + ".in_scales", DenseMatrix.asStored(weight.inScales()));
+        tensors.put(module + ".out_scales", DenseMatrix.asStored(weight.outScales()));
         return tensors;
-    }
-
-    private static Payload payload(Tensor tensor) {
-        return Payload.of(StoredType.of(tensor.dtype()), tensor.shape(), tensor.data());
     }
 }

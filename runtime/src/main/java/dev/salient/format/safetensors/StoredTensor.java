@@ -32,6 +32,17 @@ public record StoredTensor(String place, StoredType type, Shape shape, MemorySeg
         return new Tensor(dtype, shape, data);
     }
 
+    /** This tensor as numbers, where it holds finite ones of this shape. */
+    public Tensor expectFinite(int... dimensions) throws FormatException {
+        Tensor numbers = expectReal(dimensions);
+        for (long i = 0; i < shape.elementCount(); i++) {
+            if (!Float.isFinite(numbers.get(i))) {
+                throw new FormatException("%s: got %s at %d, want a finite number", place, numbers.get(i), i);
+            }
+        }
+        return numbers;
+    }
+
     /** This tensor's bytes, where it holds elements of this type and shape. */
     public MemorySegment expectRaw(StoredType want, int... dimensions) throws FormatException {
         if (type != want) {
@@ -44,16 +55,10 @@ public record StoredTensor(String place, StoredType type, Shape shape, MemorySeg
     /**
      * This tensor's numbers as fp16, where it holds finite ones of this shape that fp16 holds: scales of groups.
      *
-     *
      * @param arena owns the numbers where they are not fp16 in the file
      */
     public MemorySegment expectScales(Arena arena, int... dimensions) throws FormatException {
-        Tensor numbers = expectReal(dimensions);
-        for (long i = 0; i < shape.elementCount(); i++) {
-            if (!Float.isFinite(numbers.get(i))) {
-                throw new FormatException("%s: got %s at %d, want a finite number", place, numbers.get(i), i);
-            }
-        }
+        Tensor numbers = expectFinite(dimensions);
         return type == StoredType.F16 ? data : halves(numbers, arena);
     }
 
