@@ -26,8 +26,11 @@ final class StripProduct {
      * not unrolled, which is as well: C2 loads all operands of an unrolled step before it multiplies, and spills the sums.
      */
     private static final int PASS = Math.min(16, 2 * COUNT);
-    /** From the first vector of a pass to the second; 0 where there is one. */
-    private static final int NEXT = PASS - COUNT;
+    /**
+     * Whether a pass has two vectors of rows. Where one vector has all rows, even columns are summed apart from odd ones: with one
+     * sum a step would wait for the one before it, which took twice the time.
+     */
+    private static final boolean TWO_ROWS = PASS > COUNT;
 
     /** {@code kernel(codes, at, x, xAt, positions, parts)} writes the 32 rows' {@code sum_j code_j x_j} of a segment. */
     private static final EnumMap<Plane, MethodHandle> KERNELS = Apart.methods(
@@ -107,28 +110,25 @@ final class StripProduct {
             for (int p = 0; p < positions; p++) {
                 int from = at + 16 * p + row;
                 IntVector first = unsigned(codes, from);
-                IntVector second = unsigned(codes, from + NEXT);
                 FloatVector v = broadcast(x[xAt + 2 * p]);
+                FloatVector w = broadcast(x[xAt + 2 * p + 1]);
                 low0 = floats(first.and(0x03)).fma(v, low0);
                 high0 = floats(first.and(0x30)).fma(v, high0);
-                if (PASS > COUNT) {
+                if (TWO_ROWS) {
+                    IntVector second = unsigned(codes, from + COUNT);
                     low1 = floats(second.and(0x03)).fma(v, low1);
                     high1 = floats(second.and(0x30)).fma(v, high1);
-                }
-                v = broadcast(x[xAt + 2 * p + 1]);
-                low0 = floats(first.and(0x0C)).fma(v, low0);
-                high0 = floats(first.and(0xC0)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(second.and(0x0C)).fma(v, low1);
-                    high1 = floats(second.and(0xC0)).fma(v, high1);
+                    low0 = floats(first.and(0x0C)).fma(w, low0);
+                    high0 = floats(first.and(0xC0)).fma(w, high0);
+                    low1 = floats(second.and(0x0C)).fma(w, low1);
+                    high1 = floats(second.and(0xC0)).fma(w, high1);
+                } else {
+                    low1 = floats(first.and(0x0C)).fma(w, low1);
+                    high1 = floats(first.and(0xC0)).fma(w, high1);
                 }
             }
-            low0.intoArray(parts, row);
-            high0.mul(0x1p-4f).intoArray(parts, 16 + row);
-            if (PASS > COUNT) {
-                low1.intoArray(parts, row + COUNT);
-                high1.mul(0x1p-4f).intoArray(parts, 16 + row + COUNT);
-            }
+            write(low0, low1, parts, row);
+            write(high0.mul(0x1p-4f), high1.mul(0x1p-4f), parts, 16 + row);
         }
     }
 
@@ -137,31 +137,28 @@ final class StripProduct {
             FloatVector low0 = FloatVector.zero(FLOATS), high0 = low0, low1 = low0, high1 = low0;
             for (int p = 0; p < positions; p += 2) {
                 int from = at + 16 * p + row;
-                IntVector first = unsigned(codes, from);
-                IntVector second = unsigned(codes, from + NEXT);
                 FloatVector v = broadcast(x[xAt + p]);
+                FloatVector w = broadcast(x[xAt + p + 1]);
+                IntVector first = unsigned(codes, from);
+                IntVector next = unsigned(codes, from + 16);
                 low0 = floats(first.and(0x0F)).fma(v, low0);
                 high0 = floats(first.and(0xF0)).fma(v, high0);
-                if (PASS > COUNT) {
+                if (TWO_ROWS) {
+                    IntVector second = unsigned(codes, from + COUNT);
                     low1 = floats(second.and(0x0F)).fma(v, low1);
                     high1 = floats(second.and(0xF0)).fma(v, high1);
-                }
-                first = unsigned(codes, from + 16);
-                second = unsigned(codes, from + 16 + NEXT);
-                v = broadcast(x[xAt + p + 1]);
-                low0 = floats(first.and(0x0F)).fma(v, low0);
-                high0 = floats(first.and(0xF0)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(second.and(0x0F)).fma(v, low1);
-                    high1 = floats(second.and(0xF0)).fma(v, high1);
+                    low0 = floats(next.and(0x0F)).fma(w, low0);
+                    high0 = floats(next.and(0xF0)).fma(w, high0);
+                    second = unsigned(codes, from + 16 + COUNT);
+                    low1 = floats(second.and(0x0F)).fma(w, low1);
+                    high1 = floats(second.and(0xF0)).fma(w, high1);
+                } else {
+                    low1 = floats(next.and(0x0F)).fma(w, low1);
+                    high1 = floats(next.and(0xF0)).fma(w, high1);
                 }
             }
-            low0.intoArray(parts, row);
-            high0.mul(0x1p-4f).intoArray(parts, 16 + row);
-            if (PASS > COUNT) {
-                low1.intoArray(parts, row + COUNT);
-                high1.mul(0x1p-4f).intoArray(parts, 16 + row + COUNT);
-            }
+            write(low0, low1, parts, row);
+            write(high0.mul(0x1p-4f), high1.mul(0x1p-4f), parts, 16 + row);
         }
     }
 
@@ -171,26 +168,33 @@ final class StripProduct {
             for (int p = 0; p < positions; p += 2) {
                 int from = at + 32 * p + row;
                 FloatVector v = broadcast(x[xAt + p]);
+                FloatVector w = broadcast(x[xAt + p + 1]);
                 low0 = floats(signed(codes, from)).fma(v, low0);
                 high0 = floats(signed(codes, from + 16)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(signed(codes, from + NEXT)).fma(v, low1);
-                    high1 = floats(signed(codes, from + 16 + NEXT)).fma(v, high1);
-                }
-                v = broadcast(x[xAt + p + 1]);
-                low0 = floats(signed(codes, from + 32)).fma(v, low0);
-                high0 = floats(signed(codes, from + 48)).fma(v, high0);
-                if (PASS > COUNT) {
-                    low1 = floats(signed(codes, from + 32 + NEXT)).fma(v, low1);
-                    high1 = floats(signed(codes, from + 48 + NEXT)).fma(v, high1);
+                if (TWO_ROWS) {
+                    low1 = floats(signed(codes, from + COUNT)).fma(v, low1);
+                    high1 = floats(signed(codes, from + 16 + COUNT)).fma(v, high1);
+                    low0 = floats(signed(codes, from + 32)).fma(w, low0);
+                    high0 = floats(signed(codes, from + 48)).fma(w, high0);
+                    low1 = floats(signed(codes, from + 32 + COUNT)).fma(w, low1);
+                    high1 = floats(signed(codes, from + 48 + COUNT)).fma(w, high1);
+                } else {
+                    low1 = floats(signed(codes, from + 32)).fma(w, low1);
+                    high1 = floats(signed(codes, from + 48)).fma(w, high1);
                 }
             }
-            low0.intoArray(parts, row);
-            high0.intoArray(parts, 16 + row);
-            if (PASS > COUNT) {
-                low1.intoArray(parts, row + COUNT);
-                high1.intoArray(parts, 16 + row + COUNT);
-            }
+            write(low0, low1, parts, row);
+            write(high0, high1, parts, 16 + row);
+        }
+    }
+
+    /** Two registers are sums of rows that follow each other, or of the same rows' even and odd columns. */
+    private static void write(FloatVector first, FloatVector second, float[] parts, int row) {
+        if (TWO_ROWS) {
+            first.intoArray(parts, row);
+            second.intoArray(parts, row + COUNT);
+        } else {
+            first.add(second).intoArray(parts, row);
         }
     }
 }

@@ -24,6 +24,9 @@ final class StripStage {
     private short[] scales = new short[0];
     /** Where the strip begins in scales and offsets. */
     private int scalesAt;
+    /** The sum of what {@link Strips#touch} has read, so that C2 does not leave the reading out. */
+    int touched;
+
     /** What the plane's codes count. */
     private float unit;
 

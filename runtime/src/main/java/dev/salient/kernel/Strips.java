@@ -19,6 +19,9 @@ import dev.salient.tensor.MappedFile;
  * weight's end are zeros.
  */
 final class Strips {
+    /** Bytes of a cache line. */
+    private static final int LINE = 64;
+
     /** Rows of a strip. */
     static final int ROWS = 32;
 
@@ -133,6 +136,42 @@ final class Strips {
             }
         }
         return strips;
+    }
+
+    /**
+     * Reads a number of each cache line of some strips, so that the lines come from memory together: kernels wait for one after the other.
+     *
+     * @return a sum that means nothing; whoever keeps it has them read
+     */
+    int touch(int first, int count) {
+        int sum = 0;
+        for (int p = 0; p < planes.length; p++) {
+            sum += touch(codes[p], first * stripBytes(p), count * stripBytes(p));
+        }
+        int from = first * segments() * ROWS;
+        int size = count * segments() * ROWS;
+        sum += touch(scales, from, size);
+        return switch (offsets) {
+            case MINIMA -> sum + touch(minima, from, size);
+            case ZEROS -> sum + touch(zeros, from, size);
+            default -> sum;
+        };
+    }
+
+    private static int touch(byte[] numbers, int from, int count) {
+        int sum = 0;
+        for (int i = from; i < from + count; i += LINE) {
+            sum += numbers[i];
+        }
+        return sum;
+    }
+
+    private static int touch(short[] numbers, int from, int count) {
+        int sum = 0;
+        for (int i = from; i < from + count; i += LINE / Short.BYTES) {
+            sum += numbers[i];
+        }
+        return sum;
     }
 
     private void put(int strip, int row, RowCodes from) {

@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  * weights.
  */
 final class TokenProduct implements Team.Work {
-    /** Bytes of a weight that an item reads at least, so that taking it costs nothing beside it. */
-    private static final int ITEM_BYTES = 8192;
+    /** Bytes of a weight that an item reads at least, so that taking it and waiting for memory cost little beside it; they fit a core's own cache. */
+    private static final int ITEM_BYTES = 32768;
 
     private final Activations activations;
     private final Member[] members;
@@ -233,7 +233,9 @@ final class TokenProduct implements Team.Work {
             runRows(part, first, members[member]);
             return;
         }
-        for (int strip = first; strip < Math.min(first + part.itemSize, strips.strips()); strip++) {
+        int end = Math.min(first + part.itemSize, strips.strips());
+        members[member].stage.touched += strips.touch(first, end - first);
+        for (int strip = first; strip < end; strip++) {
             for (int t = 0; t < tokens; t++) {
                 runStrip(part, strips, strip, t, members[member]);
             }
