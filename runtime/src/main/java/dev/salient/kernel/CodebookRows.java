@@ -64,6 +64,11 @@ final class CodebookRows {
         return places;
     }
 
+    /** Pieces of a row that kernels take; a last one, where there is one, fills no register of two. */
+    private static int wholePieces(Codebooks weight) {
+        return weight.in() / PIECE / PAIR * PAIR;
+    }
+
     /**
      * Writes the values of one row.
      *
@@ -71,15 +76,18 @@ final class CodebookRows {
      */
     void decode(Codebooks weight, int row, float[] values, int to) {
         Arrays.fill(values, to, to + weight.in(), 0);
-        int pieces = weight.in() / PIECE;
+        int whole = wholePieces(weight);
         float scale = weight.scale(row);
         try {
             for (int m = 0; m < weight.count(); m++) {
                 int[] at = places(weight, row, m);
                 if (weight.areHalves()) {
-                    ADD_HALVES[0].invokeExact(weight.halves(m), at, pieces, scale, values, to);
+                    ADD_HALVES[0].invokeExact(weight.halves(m), at, whole, scale, values, to);
                 } else {
-                    ADD_FLOATS[0].invokeExact(weight.floats(m), at, pieces, scale, values, to);
+                    ADD_FLOATS[0].invokeExact(weight.floats(m), at, whole, scale, values, to);
+                }
+                for (int i = whole * PIECE; i < weight.in(); i++) {
+                    values[to + i] = Math.fma(weight.value(m, at[whole] + i % PIECE), scale, values[to + i]);
                 }
             }
         } catch (Throwable e) {
@@ -93,16 +101,21 @@ final class CodebookRows {
      * @param x [in] from {@code xAt}
      */
     float multiply(Codebooks weight, int row, float[] x, int xAt) {
-        int pieces = weight.in() / PIECE;
+        int whole = wholePieces(weight);
         float sum = 0;
         try {
             for (int m = 0; m < weight.count(); m++) {
                 int[] at = places(weight, row, m);
+                float own;
                 if (weight.areHalves()) {
-                    sum += (float) MULTIPLY_HALVES[0].invokeExact(weight.halves(m), at, pieces, x, xAt);
+                    own = (float) MULTIPLY_HALVES[0].invokeExact(weight.halves(m), at, whole, x, xAt);
                 } else {
-                    sum += (float) MULTIPLY_FLOATS[0].invokeExact(weight.floats(m), at, pieces, x, xAt);
+                    own = (float) MULTIPLY_FLOATS[0].invokeExact(weight.floats(m), at, whole, x, xAt);
                 }
+                for (int i = whole * PIECE; i < weight.in(); i++) {
+                    own += weight.value(m, at[whole] + i % PIECE) * x[xAt + i];
+                }
+                sum += own;
             }
         } catch (Throwable e) {
             throw Apart.thrown(e);
@@ -127,26 +140,17 @@ final class CodebookRows {
 
     static void addFloats(float[] codebook, int[] places, int count, float scale, float[] values, int to) {
         FloatVector factor = FloatVector.broadcast(FLOATS, scale);
-        int p = 0;
-        for (; p <= count - PAIR; p += PAIR) {
+        for (int p = 0; p < count; p += PAIR) {
             int at = to + p * PIECE;
             pieces(codebook, places, p).fma(factor, load(values, at)).intoArray(values, at);
-        }
-        for (int i = p * PIECE; i < count * PIECE; i++) {
-            values[to + i] = Math.fma(codebook[places[p] + i % PIECE], scale, values[to + i]);
         }
     }
 
     static void addHalves(short[] codebook, int[] places, int count, float scale, float[] values, int to) {
         FloatVector factor = FloatVector.broadcast(FLOATS, scale);
-        int p = 0;
-        for (; p <= count - PAIR; p += PAIR) {
+        for (int p = 0; p < count; p += PAIR) {
             int at = to + p * PIECE;
             pieces(codebook, places, p).fma(factor, load(values, at)).intoArray(values, at);
-        }
-        for (int i = p * PIECE; i < count * PIECE; i++) {
-            float value = Float.float16ToFloat(codebook[places[p] + i % PIECE]);
-            values[to + i] = Math.fma(value, scale, values[to + i]);
         }
     }
 
@@ -160,14 +164,10 @@ final class CodebookRows {
             sum2 = pieces(codebook, places, p + 2 * PAIR).fma(load(x, at + 2 * COUNT), sum2);
             sum3 = pieces(codebook, places, p + 3 * PAIR).fma(load(x, at + 3 * COUNT), sum3);
         }
-        for (; p <= count - PAIR; p += PAIR) {
+        for (; p < count; p += PAIR) {
             sum0 = pieces(codebook, places, p).fma(load(x, xAt + p * PIECE), sum0);
         }
-        float sum = Lanes.sum(sum0.add(sum1).add(sum2.add(sum3)));
-        for (int i = p * PIECE; i < count * PIECE; i++) {
-            sum += codebook[places[p] + i % PIECE] * x[xAt + i];
-        }
-        return sum;
+        return Lanes.sum(sum0.add(sum1).add(sum2.add(sum3)));
     }
 
     static float multiplyHalves(short[] codebook, int[] places, int count, float[] x, int xAt) {
@@ -178,14 +178,10 @@ final class CodebookRows {
             sum0 = pieces(codebook, places, p).fma(load(x, at), sum0);
             sum1 = pieces(codebook, places, p + PAIR).fma(load(x, at + COUNT), sum1);
         }
-        for (; p <= count - PAIR; p += PAIR) {
+        for (; p < count; p += PAIR) {
             sum0 = pieces(codebook, places, p).fma(load(x, xAt + p * PIECE), sum0);
         }
-        float sum = Lanes.sum(sum0.add(sum1));
-        for (int i = p * PIECE; i < count * PIECE; i++) {
-            sum += Float.float16ToFloat(codebook[places[p] + i % PIECE]) * x[xAt + i];
-        }
-        return sum;
+        return Lanes.sum(sum0.add(sum1));
     }
 
     private static FloatVector load(float[] x, int at) {

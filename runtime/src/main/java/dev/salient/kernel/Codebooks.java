@@ -139,6 +139,11 @@ final class Codebooks {
         return halves[m];
     }
 
+    /** One number of codebook {@code m}'s array. */
+    float value(int m, int at) {
+        return areHalves() ? Float.float16ToFloat(halves[m][at]) : floats[m][at];
+    }
+
     boolean areHalves() {
         return halves.length > 0;
     }

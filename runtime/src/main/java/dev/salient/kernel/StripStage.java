@@ -21,12 +21,12 @@ final class StripStage {
     /** [32], the rows' products so far. */
     final float[] sums = new float[Strips.ROWS];
 
-    private short[] scales = new short[0];
-    /** Where the strip begins in scales and offsets. */
-    private int scalesAt;
     /** The sum of what {@link Strips#touch} has read, so that C2 does not leave the reading out. */
     int touched;
 
+    private short[] scales = new short[0];
+    /** Where the strip begins in scales and offsets. */
+    private int scalesAt;
     /** What the plane's codes count. */
     private float unit;
 
