@@ -64,6 +64,8 @@ class QuantizeOptionsTest {
                 "--held-out | -1         | held-out windows: got -1, want 0 or more",
                 "--patience | 1          | patience: got 1 without held-out windows, want some of them",
                 "--rank    | -1          | rank: got -1, want 0 or more",
+                "--target-bpw | -1       | --target-bpw: got -1.0, want more than 0",
+                "--sensitivity | kl      | --sensitivity: got no --target-bpw, want the bits per weight that it helps to spend",
             })
     void anOptionThatMakesNoSenseIsNamedWithWhatWouldDo(String option, String value, String message) {
         assertThat(error(option + "=" + value)).isEqualTo("salient: " + message);

@@ -19,11 +19,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Spends bits where they lower the model's loss most: of a linear in a grid the loss is expected to rise by {@code 1/2 sum F
- * (Q(W) - W)^2}, F its Fisher information, Q rounding with least squared error.
+ * Spends bits where they lower the model's loss most: again and again the linear moves to a richer grid for which its loss falls
+ * most for each bit, as long as the budget lasts.
  *
- * <p>Again and again the linear moves to a richer grid for which the expected loss falls most for each bit, as long as the budget
- * lasts.
+ * <p>The loss of a linear in a grid is expected from its Fisher information, or measured with it alone rounded ({@link
+ * KlSensitivity}), Q rounding with least squared error both times.
  */
 final class BitBudget {
     /** What a linear may be moved to. */
@@ -33,37 +33,33 @@ final class BitBudget {
      * What a grid costs a linear, and what it leaves.
      *
      * @param bits of the whole linear
-     * @param loss expected
+     * @param loss expected or measured
      */
     record Choice(Grid grid, double bits, double loss) {}
 
     private BitBudget() {}
 
-    /**
-     * The choices of one linear, the plain grid first.
-     *
-     * @param weight [out, in]
-     * @param fisher [out, in]
-     * @param adapterBits that the linear costs beside its codes as long as it stays in the plain grid
-     */
-    static List<Choice> choices(Tensor weight, Tensor fisher, Grid plain, double adapterBits, TorchDevice device) {
+    /** What a linear may be in: the plain grid, and the richer ones that fit rows of so many weights. */
+    static List<Grid> grids(Grid plain, int in) {
         List<Grid> grids = new ArrayList<>(List.of(plain));
-        int in = Math.toIntExact(weight.size(1));
         RICHER.stream()
                 .filter(grid -> grid.bits() > plain.bits() && in % grid.groupSize() == 0)
                 .forEach(grids::add);
-        List<Choice> choices = new ArrayList<>();
-        for (Grid grid : grids) {
-            try (TorchScope scope = new TorchScope()) {
-                PackedWeight rounded = RoundToNearest.quantize(weight, grid, Start.SQUARED_ERROR, device);
-                Tensor off = device.exactValues(rounded).sub(weight);
-                double loss = 0.5 * off.square().mul(fisher).sum().item_double();
-                double bits = grid.bitsPerWeight(Math.toIntExact(weight.size(0)), in) * weight.numel()
-                        + (grid.equals(plain) ? adapterBits : 0);
-                choices.add(new Choice(grid, bits, loss));
-            }
+        return grids;
+    }
+
+    /**
+     * The expected loss of a linear in a grid, {@code 1/2 sum F (Q(W) - W)^2}.
+     *
+     * @param weight W, [out, in]
+     * @param fisher F, [out, in]
+     */
+    static double expectedLoss(Tensor weight, Tensor fisher, Grid grid, TorchDevice device) {
+        try (TorchScope scope = new TorchScope()) {
+            PackedWeight rounded = RoundToNearest.quantize(weight, grid, Start.SQUARED_ERROR, device);
+            Tensor off = device.exactValues(rounded).sub(weight);
+            return 0.5 * off.square().mul(fisher).sum().item_double();
         }
-        return choices;
     }
 
     /**

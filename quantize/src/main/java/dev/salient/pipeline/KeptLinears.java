@@ -13,6 +13,9 @@ import dev.salient.saliency.MassiveActivations;
 import dev.salient.torch.TorchDevice;
 import dev.salient.torch.TorchScope;
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -35,16 +38,21 @@ record KeptLinears(ModelWeights model, RunSettings settings, double targetBits, 
     /**
      * All of them.
      *
-     * @param fisher where the settings have a target of bits, which the rest of it buys grids for; else null
+     * @param fisher where the settings have a target of bits and choose by it; else null
+     * @param cache folder for measured sensitivities of this model
      */
-    Map<LinearId, Grid> of(List<int[]> windows, SaliencyPass.@Nullable Result fisher, RunListener listener)
+    Map<LinearId, Grid> of(List<int[]> windows, @Nullable FisherFile fisher, Path cache, RunListener listener)
             throws IOException {
         Map<LinearId, Grid> kept = makers(windows);
         if (kept.size() > settings.kept().size()) {
             listener.note("kept in 8 bits, since they make massive activations: " + kept.keySet());
         }
-        if (fisher != null) {
-            Map<LinearId, Grid> bought = bought(kept, fisher.file(), listener);
+        if (settings.target().bits() > 0) {
+            requireRoom(kept);
+            Map<LinearId, Map<Grid, Double>> losses = fisher == null
+                    ? new KlSensitivity(model, settings.method().grid(), windows, device).run(cache, listener)
+                    : expectedLosses(fisher, listener);
+            Map<LinearId, Grid> bought = bought(kept, losses);
             listener.note("in more bits than the others: " + bought.keySet());
             kept.putAll(bought);
         }
@@ -71,43 +79,68 @@ record KeptLinears(ModelWeights model, RunSettings settings, double targetBits, 
         return kept;
     }
 
-    /** Linears that the bits left over buy a richer grid. */
-    private Map<LinearId, Grid> bought(Map<LinearId, Grid> kept, FisherFile fisher, RunListener listener)
-            throws IOException {
-        ModelConfig config = model.config();
+    private void requireRoom(Map<LinearId, Grid> kept) {
         double plain = bitsPerWeight(kept);
+        double asked = settings.target().bits();
         require(
                 targetBits >= plain,
                 "--target-bpw: got %s, want at least %.3f, what the method's grid takes%s",
-                settings.targetBits(),
-                plain + settings.targetBits() - targetBits,
+                asked,
+                plain + asked - targetBits,
                 kept.isEmpty() ? "" : " with the linears that are kept");
+    }
+
+    /** Linears that the bits left over buy a richer grid. */
+    private Map<LinearId, Grid> bought(Map<LinearId, Grid> kept, Map<LinearId, Map<Grid, Double>> losses) {
+        ModelConfig config = model.config();
         Map<LinearId, List<BitBudget.Choice>> choices = new TreeMap<>();
-        double budget = (targetBits - plain) * config.linearWeightCount();
-        listener.began("bits", config.blockCount());
-        for (int block = 0; block < config.blockCount(); block++) {
-            try (TorchScope scope = new TorchScope()) {
-                Map<Linear, Tensor> saliency = fisher.read(block, device);
-                for (Linear linear : Linear.values()) {
-                    LinearId id = new LinearId(block, linear);
-                    if (!kept.containsKey(id)) {
-                        List<BitBudget.Choice> own = choices(id, Objects.requireNonNull(saliency.get(linear)));
-                        choices.put(id, own);
-                        budget += own.getFirst().bits();
-                    }
-                }
+        double budget = (targetBits - bitsPerWeight(kept)) * config.linearWeightCount();
+        for (Map.Entry<LinearId, Map<Grid, Double>> entry : losses.entrySet()) {
+            LinearId id = entry.getKey();
+            if (!kept.containsKey(id)) {
+                List<BitBudget.Choice> own = choices(id.linear(), entry.getValue());
+                choices.put(id, own);
+                budget += own.getFirst().bits();
             }
-            listener.reached(block + 1L);
         }
         return BitBudget.spend(choices, budget);
     }
 
-    private List<BitBudget.Choice> choices(LinearId id, Tensor fisher) {
-        Tensor weight =
-                device.halfPrecisionValues(model.blocks().get(id.block()).linear(id.linear()));
+    /** The choices of a linear, the plain grid first. */
+    private List<BitBudget.Choice> choices(Linear linear, Map<Grid, Double> losses) {
         Method method = settings.method();
-        double adapterBits = method.adapterBits(weight.size(0), weight.size(1));
-        return BitBudget.choices(weight, fisher, method.grid(), adapterBits, device);
+        int out = linear.out(model.config());
+        int in = linear.in(model.config());
+        List<BitBudget.Choice> choices = new ArrayList<>();
+        for (Grid grid : BitBudget.grids(method.grid(), in)) {
+            double codes = grid.bitsPerWeight(out, in) * out * in;
+            double bits = grid.equals(method.grid()) ? codes + method.adapterBits(out, in) : codes;
+            choices.add(new BitBudget.Choice(grid, bits, Objects.requireNonNull(losses.get(grid))));
+        }
+        return choices;
+    }
+
+    private Map<LinearId, Map<Grid, Double>> expectedLosses(FisherFile fisher, RunListener listener)
+            throws IOException {
+        Map<LinearId, Map<Grid, Double>> losses = new TreeMap<>();
+        listener.began("bits", model.config().blockCount());
+        for (int block = 0; block < model.config().blockCount(); block++) {
+            try (TorchScope scope = new TorchScope()) {
+                for (Map.Entry<Linear, Tensor> entry :
+                        fisher.read(block, device).entrySet()) {
+                    Linear linear = entry.getKey();
+                    Tensor weight =
+                            device.halfPrecisionValues(model.blocks().get(block).linear(linear));
+                    Map<Grid, Double> own = new HashMap<>();
+                    for (Grid grid : BitBudget.grids(settings.method().grid(), linear.in(model.config()))) {
+                        own.put(grid, BitBudget.expectedLoss(weight, entry.getValue(), grid, device));
+                    }
+                    losses.put(new LinearId(block, linear), own);
+                }
+            }
+            listener.reached(block + 1L);
+        }
+        return losses;
     }
 
     private double bitsPerWeight(Map<LinearId, Grid> kept) {

@@ -127,6 +127,7 @@ public record Preset(
      */
     public RunSettings settings(Path model, Path out, List<Path> texts, RunSettings.Machine machine) {
         RunSettings.Calibration calibration = new RunSettings.Calibration(texts, samples, tokens, saliencySamples);
-        return new RunSettings(model, out, retraining(), Map.of(), null, 0, 0, calibration, machine, 0, false);
+        return new RunSettings(
+                model, out, retraining(), Map.of(), null, 0, Target.NONE, calibration, machine, 0, false);
     }
 }

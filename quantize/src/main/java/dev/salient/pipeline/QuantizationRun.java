@@ -19,6 +19,7 @@ import dev.salient.model.Linear;
 import dev.salient.model.LinearId;
 import dev.salient.model.ModelConfig;
 import dev.salient.packed.PackedWeight;
+import dev.salient.pipeline.Target.Sensitivity;
 import dev.salient.quantizer.CodebookTrainer;
 import dev.salient.quantizer.Gsq;
 import dev.salient.quantizer.PartialRetrainer;
@@ -143,18 +144,22 @@ public final class QuantizationRun {
         boolean looksAtData = settings.method().looksAtData();
         double least = Plan.bitsPerWeight(config, settings.method(), settings.kept()) + intactBits();
         require(
-                settings.targetBits() == 0 || settings.targetBits() >= least,
+                settings.target().bits() == 0 || settings.target().bits() >= least,
                 "--target-bpw: got %s, want at least %.3f, what the method's grid takes",
-                settings.targetBits(),
+                settings.target().bits(),
                 least);
-        boolean buys = settings.targetBits() > 0 || rankBudget() > 0;
-        boolean chooses = settings.budget() > 0 || buys;
+        boolean needsEarly = settings.target().isBy(Sensitivity.FISHER) || rankBudget() > 0;
+        boolean chooses = settings.budget() > 0 || settings.target().bits() > 0 || rankBudget() > 0;
         List<int[]> windows = looksAtData || chooses ? Leading.before(windows(folder), leading) : List.of();
         String modelHash = Checkpoints.hash(settings.model());
-        SaliencyPass.Result early = buys ? saliency(windows, modelHash) : null;
+        SaliencyPass.Result early = needsEarly ? saliency(windows, modelHash) : null;
         Map<LinearId, Grid> kept = new KeptLinears(
-                        original.weights(), settings, settings.targetBits() - intactBits(), device)
-                .of(windows, settings.targetBits() > 0 ? early : null, listener);
+                        original.weights(), settings, settings.target().bits() - intactBits(), device)
+                .of(
+                        windows,
+                        early != null && settings.target().isBy(Sensitivity.FISHER) ? early.file() : null,
+                        settings.machine().cache().resolve("sensitivity").resolve(modelHash.substring(0, 16)),
+                        listener);
         Map<LinearId, Integer> ranks = early == null || rankBudget() == 0 ? Map.of() : ranks(early.file(), kept);
         folder.settle(Manifest.of(settings, kept, leading, modelHash, SaliencyPass.hash(windows)));
         boolean keeps = settings.calibration().leading().intact();
@@ -255,7 +260,7 @@ public final class QuantizationRun {
     }
 
     private boolean needsSaliency() {
-        return settings.targetBits() > 0 || rankBudget() > 0 || needsFisher();
+        return settings.target().isBy(Sensitivity.FISHER) || rankBudget() > 0 || needsFisher();
     }
 
     private double rankBudget() {

@@ -20,8 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param kept linears with a grid of their own, asked for by name
  * @param imatrix energies of input channels for a saliency that looks at inputs, in a GGUF file; null: measured
  * @param budget extra bits per weight that the run may spend on linears that make massive activations; 0 for none
- * @param targetBits bits per weight of the block linears, of which more go where they help most; 0: all linears in the method's grid
- *     but for those kept
+ * @param target bits in all, of which more go where they help most
  * @param resume whether to go on with what an earlier run left in {@code out}
  */
 public record RunSettings(
@@ -31,49 +30,47 @@ public record RunSettings(
         Map<LinearId, Grid> kept,
         @Nullable Path imatrix,
         double budget,
-        double targetBits,
+        Target target,
         Calibration calibration,
         Machine machine,
         long seed,
         boolean resume) {
     public RunSettings {
         kept = Map.copyOf(kept);
-        require(targetBits >= 0, "--target-bpw: got %s, want more than 0", targetBits);
         require(budget >= 0, "budget: got %s bits per weight, want 0 or more", budget);
         require(
-                targetBits == 0
+                target.bits() == 0
                         || !(method instanceof Method.PartialRetraining own)
                         || own.adapters().budget() == 0,
-                "--rank-budget: got --target-bpw too, want one of them: both spend bits by the same saliency");
+                "--rank-budget: got --target-bpw too, want one of them: both spend the bits that the grid leaves");
         require(
-                !(method.grid() instanceof Grid.BinaryMos) || targetBits == 0,
+                !(method.grid() instanceof Grid.BinaryMos) || target.bits() == 0,
                 "--grid binary-mos: got --target-bpw, want --keep or --keep-budget: there is no rounding error to buy bits by");
         require(
-                !(method instanceof Method.Aqlm) || (kept.isEmpty() && budget == 0 && targetBits == 0),
+                !(method instanceof Method.Aqlm) || (kept.isEmpty() && budget == 0 && target.bits() == 0),
                 "aqlm: got linears to keep in more bits, or bits to spend on some (--keep, --keep-budget, --target-bpw), want"
                         + " neither: AQLM's format has codebooks of one size for all linears");
     }
 
     /** The same by another method. */
     public RunSettings with(Method other) {
-        return new RunSettings(
-                model, out, other, kept, imatrix, budget, targetBits, calibration, machine, seed, resume);
+        return new RunSettings(model, out, other, kept, imatrix, budget, target, calibration, machine, seed, resume);
     }
 
     /** The same on another text. */
     public RunSettings with(Calibration other) {
-        return new RunSettings(model, out, method, kept, imatrix, budget, targetBits, other, machine, seed, resume);
+        return new RunSettings(model, out, method, kept, imatrix, budget, target, other, machine, seed, resume);
     }
 
     /** The same, going on with what an earlier run left in the folder. */
     public RunSettings resuming() {
-        return new RunSettings(model, out, method, kept, imatrix, budget, targetBits, calibration, machine, seed, true);
+        return new RunSettings(model, out, method, kept, imatrix, budget, target, calibration, machine, seed, true);
     }
 
     /** The same into another folder. */
     RunSettings into(Path folder) {
         return new RunSettings(
-                model, folder, method, kept, imatrix, budget, targetBits, calibration, machine, seed, resume);
+                model, folder, method, kept, imatrix, budget, target, calibration, machine, seed, resume);
     }
 
     /**

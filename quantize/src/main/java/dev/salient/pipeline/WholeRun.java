@@ -128,7 +128,7 @@ public final class WholeRun {
                         kept,
                         String.valueOf(settings.imatrix()),
                         settings.budget(),
-                        settings.targetBits(),
+                        settings.target(),
                         settings.calibration(),
                         settings.seed())
                 .toString();

@@ -65,20 +65,18 @@ class BitBudgetTest {
             fisher[i] = random.nextFloat();
         }
         try (TorchScope scope = new TorchScope()) {
-            List<Choice> choices =
-                    BitBudget.choices(CPU.floats(weight, 4, 128), CPU.floats(fisher, 4, 128), PLAIN, 1000, CPU);
-            assertThat(choices.stream().map(Choice::grid)).containsExactly(PLAIN, FOUR, EIGHT);
-            assertThat(choices.stream().map(Choice::bits)).containsExactly(2.25 * 512 + 1000, 4.25 * 512, 8.25 * 512);
-            for (Choice choice : choices) {
+            assertThat(BitBudget.grids(PLAIN, 128)).containsExactly(PLAIN, FOUR, EIGHT);
+            for (Grid grid : BitBudget.grids(PLAIN, 128)) {
+                double loss = BitBudget.expectedLoss(CPU.floats(weight, 4, 128), CPU.floats(fisher, 4, 128), grid, CPU);
                 PackedWeight rounded =
-                        RoundToNearest.quantize(CPU.floats(weight, 4, 128), choice.grid(), Start.SQUARED_ERROR, CPU);
+                        RoundToNearest.quantize(CPU.floats(weight, 4, 128), grid, Start.SQUARED_ERROR, CPU);
                 double sum = 0;
                 for (int i = 0; i < weight.length; i++) {
                     float[] row = new float[128];
                     rounded.decodeRow(i / 128, row, 0);
                     sum += fisher[i] * Math.pow(row[i % 128] - weight[i], 2) / 2;
                 }
-                assertThat(choice.loss()).isCloseTo(sum, org.assertj.core.api.Assertions.within(1e-5 * sum));
+                assertThat(loss).isCloseTo(sum, org.assertj.core.api.Assertions.within(1e-5 * sum));
             }
         }
     }

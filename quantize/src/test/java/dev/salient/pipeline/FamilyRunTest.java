@@ -171,7 +171,7 @@ class FamilyRunTest {
                 Map.of(),
                 null,
                 0,
-                0,
+                Target.NONE,
                 calibration(),
                 machine(),
                 1,

@@ -99,7 +99,7 @@ class QuantizationRunTest {
                 method instanceof Method.Aqlm ? Map.of() : Map.of(new LinearId(1, Linear.UP), new Grid.Signed(8, 64)),
                 null,
                 0,
-                0,
+                Target.NONE,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
                 new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 4L << 30, folder.resolve("cache")),
                 11,
@@ -309,7 +309,7 @@ class QuantizationRunTest {
                 plain.kept(),
                 null,
                 0,
-                0,
+                Target.NONE,
                 plain.calibration(),
                 plain.machine(),
                 1,
@@ -561,7 +561,7 @@ class QuantizationRunTest {
                 settings.kept(),
                 imatrix,
                 settings.budget(),
-                settings.targetBits(),
+                settings.target(),
                 settings.calibration(),
                 settings.machine(),
                 settings.seed(),
@@ -569,10 +569,12 @@ class QuantizationRunTest {
     }
 
     /** What is left of the bits buys richer grids, and no more than there is; the linear that is kept stays so. */
-    @Test
-    void aTargetIsSpentAndNotExceeded() throws IOException {
+    @ParameterizedTest
+    @EnumSource
+    void aTargetIsSpentAndNotExceeded(Target.Sensitivity sensitivity) throws IOException {
         RunSettings plain = settings("target", new Method.Rtn(SIGNED2, Start.SQUARED_ERROR), false);
-        double bits = QuantizationRun.run(withTarget(plain, 4), new Silent()).bitsPerWeight();
+        double bits = QuantizationRun.run(with(plain, new Target(4, sensitivity)), new Silent())
+                .bitsPerWeight();
         // the cheapest move, k or v of 32 x 64 from 2.25 to 4.25 bits, no longer fits in what is left
         assertThat(bits).isBetween(4 - (4.25 - 2.25) * 32 * 64 / 73_728, 4.0);
         try (Checkpoint written = Checkpoints.open(folder.resolve("target"))) {
@@ -580,7 +582,7 @@ class QuantizationRunTest {
         }
     }
 
-    private static RunSettings withTarget(RunSettings plain, double bits) {
+    private static RunSettings with(RunSettings plain, Target target) {
         return new RunSettings(
                 plain.model(),
                 plain.out(),
@@ -588,7 +590,7 @@ class QuantizationRunTest {
                 plain.kept(),
                 null,
                 0,
-                bits,
+                target,
                 plain.calibration(),
                 plain.machine(),
                 plain.seed(),
@@ -601,7 +603,7 @@ class QuantizationRunTest {
         Method.Gsq gsq = new Method.Gsq(SIGNED2, Start.SQUARED_ERROR, TokenWeighting.PLAIN, 1, 1e-3, 1e-3);
         for (Method method : List.of(sapr(1), gsq)) {
             RunSettings settings = settings(method.getClass().getSimpleName(), method, false);
-            assertThat(QuantizationRun.run(withTarget(settings, 8.3), new Silent())
+            assertThat(QuantizationRun.run(with(settings, new Target(8.3, Target.Sensitivity.FISHER)), new Silent())
                             .bitsPerWeight())
                     .isGreaterThan(8.2);
         }
@@ -702,7 +704,7 @@ class QuantizationRunTest {
                             roomy.kept(),
                             null,
                             0,
-                            0,
+                            Target.NONE,
                             roomy.calibration(),
                             tight,
                             roomy.seed(),

@@ -62,7 +62,7 @@ class RunReportTest {
                 Map.of(new LinearId(1, Linear.UP), new Grid.Signed(8, 64)),
                 null,
                 0,
-                0,
+                Target.NONE,
                 new RunSettings.Calibration(List.of(folder.resolve("text.txt")), 3, 24, 2),
                 new RunSettings.Machine("cpu", Precision.HIGHEST, 1, 4L << 30, folder.resolve("cache")),
                 11,

@@ -63,7 +63,7 @@ class TuneRunTest {
                         kept,
                         null,
                         0,
-                        0,
+                        Target.NONE,
                         calibration(),
                         machine(),
                         1,

@@ -23,6 +23,7 @@ import dev.salient.measure.Work;
 import dev.salient.model.PackedLanguageModel;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
+import dev.salient.pipeline.Target;
 import dev.salient.report.ReportFolder;
 import dev.salient.tokenizer.Tokenizer;
 import dev.salient.torch.TorchDevice.Precision;
@@ -98,7 +99,7 @@ final class DemoCommand implements Command {
                 Map.of(),
                 null,
                 0,
-                0,
+                Target.NONE,
                 new RunSettings.Calibration(List.of(original.resolve(EmbeddedModel.CALIBRATION)), 16, WINDOW, 16),
                 new RunSettings.Machine("cpu", Precision.HIGHEST, threads.threads(), 4L << 30, folder.resolve("cache")),
                 0,

@@ -17,6 +17,8 @@ import dev.salient.pipeline.Leading;
 import dev.salient.pipeline.Preset;
 import dev.salient.pipeline.QuantizationRun;
 import dev.salient.pipeline.RunSettings;
+import dev.salient.pipeline.Target;
+import dev.salient.pipeline.Target.Sensitivity;
 import dev.salient.pipeline.TuneRun;
 import dev.salient.pipeline.WholeRun;
 import dev.salient.report.ReportFolder;
@@ -118,8 +120,17 @@ final class QuantizeCommand implements Command {
             paramLabel = "BITS",
             description =
                     "Bits per weight in all: what the grid leaves of them buys 4 or 8 bits for the linears where that lowers the"
-                            + " expected loss most. Default: none is bought but by --keep and --keep-budget.")
+                            + " loss most. Default: none is bought but by --keep and --keep-budget.")
     private double target;
+
+    @Option(
+            names = "--sensitivity",
+            paramLabel = "fisher|kl",
+            description =
+                    "What --target-bpw takes for a linear's share in the loss: what its Fisher information expects (fisher), or"
+                            + " the divergence of next tokens, measured with it alone rounded (kl), which takes longer."
+                            + " Default: fisher.")
+    private @Nullable Sensitivity sensitivity;
 
     @Option(
             names = "--imatrix",
@@ -170,6 +181,9 @@ final class QuantizeCommand implements Command {
                                 && retraining.preserves()
                                 && retraining.preservation().saliency().looksAtInputs()),
                 "--imatrix: got a file for a method that does not look at it, want --saliency activation or wanda");
+        require(
+                sensitivity == null || target > 0,
+                "--sensitivity: got no --target-bpw, want the bits per weight that it helps to spend");
         return new RunSettings(
                 model.path(),
                 out,
@@ -177,7 +191,7 @@ final class QuantizeCommand implements Command {
                 kept(),
                 imatrix,
                 budget,
-                target,
+                new Target(target, sensitivity == null ? Sensitivity.FISHER : sensitivity),
                 new RunSettings.Calibration(
                         calibration,
                         samples == null ? preset.samples() : samples,
