@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A fixed number of threads, the caller among them, that share out the items of one piece of work at a time.
  *
- * <p>Waiting threads spin for some microseconds, since the next piece usually comes at once, and park after that.
+ * <p>Items are taken in their order, so that what they read one after the other lies one behind the other. Waiting threads spin for some microseconds, since the next piece usually comes at once, and park after that.
  */
 final class Team implements AutoCloseable {
     /** Work made of independent items. */
@@ -32,6 +32,7 @@ final class Team implements AutoCloseable {
 
     private final AtomicInteger finished = new AtomicInteger();
     private volatile Work work = (item, member) -> {};
+    private volatile int count;
     private volatile @Nullable Throwable failure;
     private volatile boolean closed;
 
@@ -51,12 +52,13 @@ final class Team implements AutoCloseable {
     /** Does all items and returns when the last is done; the first failure of an item is thrown here. */
     void run(int items, Work work) {
         if (members.length == 0 || items == 1) {
-            for (int item = items - 1; item >= 0; item--) {
+            for (int item = 0; item < items; item++) {
                 work.run(item, 0);
             }
             return;
         }
         this.work = work;
+        count = items;
         finished.set(0);
         open.set(items);
         for (Member member : members) {
@@ -79,12 +81,12 @@ final class Team implements AutoCloseable {
 
     private void takeItems(int member) {
         while (open.get() > 0) {
-            int item = open.decrementAndGet();
-            if (item < 0) {
+            int left = open.decrementAndGet();
+            if (left < 0) {
                 return;
             }
             try {
-                work.run(item, member);
+                work.run(count - 1 - left, member);
             } catch (RuntimeException | Error e) {
                 failure = e;
             }

@@ -13,10 +13,11 @@ import org.jspecify.annotations.Nullable;
  * weights.
  */
 final class TokenProduct implements Team.Work {
-    /** Bytes of a weight that an item reads at least, so that taking it and waiting for memory cost little beside it; they fit a core's own cache. */
-    private static final int ITEM_BYTES = 32768;
+    /** Bytes of a weight that an item reads whose cache lines are asked for first: they fit a core's own cache. */
+    private static final int TOUCHED_BYTES = 32768;
 
     private final Activations activations;
+    private final Fetching fetching = new Fetching();
     private final Member[] members;
     private final List<Slot> slots = new ArrayList<>();
     private int usedSlots;
@@ -150,8 +151,22 @@ final class TokenProduct implements Team.Work {
                 codebooks, (item - part.firstTableItem) % perToken, members[member].kernel, x, token * in);
     }
 
+    /** Computes the product with a team. */
+    void run(Team team) {
+        if (tokens > 1 || !fetching.isOpen()) {
+            team.run(items(team.size()), this);
+            return;
+        }
+        Prepared first = parts[0].weight();
+        fetching.begin(first);
+        int items = items(team.size());
+        long began = System.nanoTime();
+        team.run(items, this);
+        fetching.took(first, System.nanoTime() - began);
+    }
+
     /** Readies the items and says how many there are. */
-    int items(int threads) {
+    private int items(int threads) {
         int items = 0;
         for (int i = 0; i < partCount; i++) {
             Part part = parts[i];
@@ -160,8 +175,8 @@ final class TokenProduct implements Team.Work {
             int units = strips == null ? weight.out() : strips.strips();
             long unitBytes = Math.max(1, weight.base().storedBytes() / units);
             int fair = Math.max(1, units / (4 * threads));
-            // tables are brought into the cache for many rows
-            part.itemSize = part.tabled() != null ? fair : (int) Math.max(1, Math.min(fair, ITEM_BYTES / unitBytes));
+            part.itemSize =
+                    fetching.touches() && strips != null ? Math.clamp(TOUCHED_BYTES / unitBytes, 1, fair) : fair;
             part.firstItem = items;
             items += (units + part.itemSize - 1) / part.itemSize;
         }
@@ -234,7 +249,9 @@ final class TokenProduct implements Team.Work {
             return;
         }
         int end = Math.min(first + part.itemSize, strips.strips());
-        members[member].stage.touched += strips.touch(first, end - first);
+        if (fetching.touches()) {
+            members[member].stage.touched += strips.touch(first, end - first);
+        }
         for (int strip = first; strip < end; strip++) {
             for (int t = 0; t < tokens; t++) {
                 runStrip(part, strips, strip, t, members[member]);

@@ -124,7 +124,7 @@ final class VectorKernels implements Kernels {
         if (tables > 0) {
             team.run(tables, fillTables);
         }
-        team.run(few.items(team.size()), few);
+        few.run(team);
     }
 
     /** Every token's channels in the order in which a weight's columns are stored. */
