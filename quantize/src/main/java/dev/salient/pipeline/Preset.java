@@ -35,6 +35,7 @@ public record Preset(
         int saliencySamples,
         int epochs,
         int rank,
+        Adapters.Start adapterStart,
         Start start,
         TokenWeighting weighting,
         double lambda,
@@ -65,6 +66,7 @@ public record Preset(
                         100,
                         20,
                         64,
+                        Adapters.Start.ZERO,
                         Start.RANGE,
                         TokenWeighting.PLAIN,
                         1e-3,
@@ -90,6 +92,7 @@ public record Preset(
                 saliencySamples,
                 8,
                 8,
+                Adapters.Start.LQER,
                 Start.SQUARED_ERROR,
                 TokenWeighting.RELATIVE,
                 0.1,
@@ -108,7 +111,9 @@ public record Preset(
         return new Method.PartialRetraining(
                 new Grid.Signed2(64),
                 start,
-                new Adapters(Adapters.Kind.LORA, method.equals("block-ap") ? 0 : rank, ALPHA, Adapters.Start.ZERO),
+                method.equals("block-ap")
+                        ? new Adapters(Adapters.Kind.LORA, 0, ALPHA, Adapters.Start.ZERO)
+                        : new Adapters(Adapters.Kind.LORA, rank, ALPHA, adapterStart),
                 Method.Scope.BLOCK,
                 weighting,
                 new Preservation(Saliency.FISHER, Place.BEFORE_ADAPTER, preserves ? lambda : 0, scale, 1),

@@ -130,8 +130,8 @@ final class MethodOptions {
             names = "--adapter-start",
             paramLabel = "NAME",
             description = "What adapters add before training: zero, or what rounding takes away, as far as their rank"
-                    + " goes: loftq, or lqer, weighed by the inputs. Default: ${DEFAULT-VALUE}.")
-    private String adapterStart = "zero";
+                    + " goes: loftq, or lqer, weighed by the inputs. Default: by preset.")
+    private @Nullable String adapterStart;
 
     @Option(
             names = "--held-out",
@@ -298,7 +298,7 @@ final class MethodOptions {
         return new Method.PartialRetraining(
                 grid(),
                 where,
-                new Adapters(kind(adapter), ranks, alpha, adapterStart(adapterStart), rankBudget),
+                new Adapters(kind(adapter), ranks, alpha, adapterStart(base, ranks), rankBudget),
                 name().equals("apiq-lw") ? Method.Scope.LINEARS : Method.Scope.BLOCK,
                 loss == null ? base.weighting() : weighting(loss),
                 preservation(base),
@@ -399,13 +399,17 @@ final class MethodOptions {
         };
     }
 
-    private static Adapters.Start adapterStart(String name) {
-        return switch (name) {
+    private Adapters.Start adapterStart(Preset base, int ranks) {
+        if (adapterStart == null) {
+            return ranks == 0 ? Adapters.Start.ZERO : base.adapterStart();
+        }
+        return switch (adapterStart) {
             case "zero" -> Adapters.Start.ZERO;
             case "loftq" -> Adapters.Start.LOFTQ;
             case "lqer" -> Adapters.Start.LQER;
             default ->
-                throw new IllegalArgumentException("--adapter-start: got %s, want zero, loftq or lqer".formatted(name));
+                throw new IllegalArgumentException(
+                        "--adapter-start: got %s, want zero, loftq or lqer".formatted(adapterStart));
         };
     }
 
