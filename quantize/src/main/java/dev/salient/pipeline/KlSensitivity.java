@@ -40,7 +40,7 @@ import org.bytedeco.pytorch.Tensor;
  * for one of them alone. Still a model of n blocks computes n / 2 blocks and a head for each linear and grid.
  */
 final class KlSensitivity {
-    /** Tokens that are looked at. */
+    /** Tokens that are looked at, in whole windows; at least one window is. */
     private static final int TOKENS = 1024;
 
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -56,7 +56,7 @@ final class KlSensitivity {
      * For these windows.
      *
      * @param plain the grid that a linear is in if it is not moved to a richer one
-     * @param windows token ids, all of one length; the first 1024 tokens are looked at
+     * @param windows token ids, all of one length; the first are looked at, 1,024 tokens or one window
      */
     KlSensitivity(ModelWeights model, Grid plain, List<int[]> windows, TorchDevice device) {
         this.model = model;
